@@ -1,0 +1,49 @@
+# make train   set up, train the default recipe, print the win-rate table
+# make test    set up, then lint, types, import rules and all tests
+# make setup   create .venv with everything that the two need
+# make clean   remove .venv and what the tools left behind; runs/ stays
+
+PYTHON ?= python3.11
+RECIPE ?= quickstart
+RUN_DIR ?= runs/$(RECIPE)-$(shell date +%Y%m%d-%H%M%S)
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
+
+.PHONY: train test lint types imports unit setup clean
+.NOTPARALLEL:
+
+train: setup
+	$(BIN)/perceiver-star train --recipe $(RECIPE) --run-dir $(RUN_DIR)
+
+test: lint types imports unit
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports --no-logo
+
+unit: setup
+	$(BIN)/python -m pytest
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+		echo "$(PYTHON) with its venv module is needed: install Python 3.11, or name another from 3.10 on: make PYTHON=python3" >&2; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --editable '.[microrts,train,dev]'
+	$(INSTALL) --no-deps --ignore-requires-python gym-microrts==0.6.0
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,78 @@
+"""The sizes of an agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Size = Literal["dummy", "small", "full"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """Sizes and choices of an agent's network."""
+
+    torso: Literal["perceiver", "transformer"] = "perceiver"
+    """Perceiver IO, or AlphaStar's transformer over the tokens."""
+    channels: int = 64
+    """Width of tokens, latents and output queries."""
+    num_latents: int = 16
+    """Latents of the Perceiver IO torso."""
+    num_layers: int = 2
+    """Self-attention layers, over the latents or over the tokens."""
+    num_heads: int = 4
+    """Attention heads of the self-attention layers."""
+    num_cross_attention_heads: int = 4
+    """Attention heads of the encoder's and the decoder's cross-attention."""
+    widening_factor: int = 1
+    """Hidden width of the latent MLPs, in units of `channels`."""
+    neighbourhood_radius: int = 0
+    """Each unit's query also reads the entities within this many cells of it (0 = off)."""
+    neighbourhood_channels: int = 16
+    """Channels of the scattered entity embeddings that the neighbourhood reads."""
+    core: Literal["none", "lstm"] = "none"
+    """Memory between steps."""
+    core_channels: int = 384
+    """Width of the LSTM core."""
+    core_layers: int = 3
+    """Layers of the LSTM core."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        for name in (
+            "channels",
+            "num_latents",
+            "num_layers",
+            "num_heads",
+            "num_cross_attention_heads",
+            "widening_factor",
+            "neighbourhood_channels",
+            "core_channels",
+            "core_layers",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("num_heads", "num_cross_attention_heads"):
+            if self.channels % getattr(self, name):
+                raise ValueError(f"channels ({self.channels}) must be divisible by {name} ({getattr(self, name)})")
+        if self.neighbourhood_radius < 0:
+            raise ValueError(f"neighbourhood_radius must be 0 (off) or more, got {self.neighbourhood_radius}")
+
+    @classmethod
+    def of_size(cls, size: Size) -> AgentConfig:
+        """Return a named size: `dummy` for tests, `small` for CPU training, `full` with AlphaStar's widths."""
+        match size:
+            case "dummy":
+                return cls(
+                    channels=16, num_latents=4, num_layers=1, num_heads=2, num_cross_attention_heads=2,
+                    core="lstm", core_channels=16, core_layers=1, neighbourhood_radius=1, neighbourhood_channels=4,
+                )  # fmt: skip
+            case "small":
+                return cls(num_latents=8, num_heads=2, num_cross_attention_heads=1, neighbourhood_radius=3)
+            case "full":
+                return cls(
+                    channels=256, num_latents=32, num_layers=3, num_heads=2, num_cross_attention_heads=2,
+                    widening_factor=4, neighbourhood_radius=3, neighbourhood_channels=32,
+                    core="lstm", core_channels=384, core_layers=3,
+                )  # fmt: skip
+        raise ValueError(f"unknown agent size {size!r}: expected dummy, small or full")

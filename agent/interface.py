@@ -1,0 +1,329 @@
+"""What goes into and comes out of an agent: the spec of a game, packed observations, tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from envs import spaces as layout
+from envs.spaces import UnitActionSpace
+
+Array = NDArray[Any]
+
+# A wider bound (float32's maximum, say) marks a plane as unbounded; it is no scale.
+_LARGEST_PLANE_SCALE = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntitySpec:
+    """The entity list of a game: slots, vocabulary of each category, number of real values, map size in cells."""
+
+    max_entities: int
+    category_sizes: tuple[int, ...]
+    num_values: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionSpec:
+    """How one decision is made.
+
+    A decision has one or more categorical components (`component_sizes`), or is a vector of `box_size` real numbers.
+    The first component is the action type where `arguments` is given: `arguments[type]` holds the indices of the
+    components that type reads. `per_entity` tells whether a decision is made for each unit that awaits an order, or
+    once per observation; `scalar`, whether the environment takes a plain integer.
+    """
+
+    component_sizes: tuple[int, ...] = ()
+    arguments: tuple[tuple[int, ...], ...] | None = None
+    per_entity: bool = False
+    scalar: bool = False
+    box_size: int = 0
+    box_low: tuple[float, ...] = ()
+    box_high: tuple[float, ...] = ()
+
+    @property
+    def mask_size(self) -> int:
+        """Length of one decision's action mask."""
+        return sum(self.component_sizes)
+
+    @property
+    def action_size(self) -> int:
+        """Number of entries of one decision's action."""
+        return self.box_size or len(self.component_sizes)
+
+    @classmethod
+    def from_space(cls, space: spaces.Space[Any]) -> ActionSpec:
+        """Return the spec of a Discrete, MultiDiscrete, Box or unit action space."""
+        if isinstance(space, UnitActionSpace):
+            names = list(space.components)
+            arguments = tuple(tuple(names.index(name) for name in used) for used in space.arguments)
+            return cls(component_sizes=tuple(space.components.values()), arguments=arguments, per_entity=True)
+        if isinstance(space, spaces.Discrete):
+            if space.start:
+                raise ValueError(f"expected choices that count from 0, got {space}; shift them in the environment")
+            return cls(component_sizes=(int(space.n),), scalar=True)
+        if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+            return cls(component_sizes=tuple(int(size) for size in space.nvec))
+        if isinstance(space, spaces.Box):
+            low, high = space.low.reshape(-1), space.high.reshape(-1)
+            return cls(box_size=low.size, box_low=tuple(low.tolist()), box_high=tuple(high.tolist()))
+        raise ValueError(f"expected a Discrete, MultiDiscrete, Box or UnitActionSpace action space, got {space}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpec:
+    """The shape of a game as an agent sees it."""
+
+    entities: EntitySpec | None
+    num_scalars: int
+    plane_shape: tuple[int, int, int] | None
+    action: ActionSpec
+    reward_terms: tuple[str, ...] = ("reward",)
+    plane_scales: tuple[float, ...] = ()
+    """Largest value of each plane, which the agent divides it by: 255 for images, 1 for maps of 0 and 1."""
+
+    @classmethod
+    def from_spaces(
+        cls,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        reward_terms: Sequence[str] = ("reward",),
+    ) -> AgentSpec:
+        """Return the spec of an environment in the layout of `envs.spaces`.
+
+        Raises:
+            ValueError: if the observation space is not a Dict in that layout or holds nothing to observe, or the
+                action space is not supported.
+        """
+        if not isinstance(observation_space, spaces.Dict):
+            raise ValueError(f"expected a Dict observation space in the layout of envs.spaces, got {observation_space}")
+        unknown = set(observation_space) - set(layout.OBSERVATION_KEYS)
+        if unknown:
+            raise ValueError(f"unknown observation keys {sorted(unknown)}; the layout has {layout.OBSERVATION_KEYS}")
+        boxes: dict[str, Any] = dict(observation_space.spaces)
+        if not set(boxes) - {layout.ACTION_MASK}:
+            raise ValueError(f"expected at least one of entities, scalars and planes, got {observation_space}")
+        planes = boxes.get(layout.PLANES)
+        scalars = boxes.get(layout.SCALARS)
+        action = ActionSpec.from_space(action_space)
+        if action.per_entity and not {layout.ENTITY_MASK, layout.ACTION_MASK} <= set(boxes):
+            raise ValueError(f"unit actions need entities and the key 'action_mask', got the keys {sorted(boxes)}")
+        return cls(
+            entities=_entity_spec(boxes),
+            num_scalars=0 if scalars is None else int(scalars.shape[0]),
+            plane_shape=None if planes is None else tuple(planes.shape),
+            action=action,
+            reward_terms=tuple(reward_terms),
+            plane_scales=() if planes is None else _plane_scales(planes),
+        )
+
+
+def _plane_scales(planes: spaces.Box) -> tuple[float, ...]:
+    """Return each plane's upper bound, or 1 where there is none."""
+    highest = planes.high.reshape(planes.shape[0], -1).max(1)
+    return tuple(float(high) if 0 < high <= _LARGEST_PLANE_SCALE else 1.0 for high in highest)
+
+
+def _entity_spec(boxes: Mapping[str, Any]) -> EntitySpec | None:
+    if layout.ENTITY_MASK not in boxes:
+        return None
+    categories = boxes[layout.ENTITY_CATEGORIES]
+    width, height = boxes[layout.ENTITY_POSITIONS].high[0] + 1
+    return EntitySpec(
+        max_entities=int(categories.shape[0]),
+        category_sizes=tuple(int(high) + 1 for high in categories.high[0]),
+        num_values=int(boxes[layout.ENTITY_VALUES].shape[1]),
+        width=int(width),
+        height=int(height),
+    )
+
+
+@dataclass(frozen=True)
+class PackedObservation:
+    """N observations that hold only real rows: no padding is stored, sent or embedded.
+
+    Attributes:
+        sample: arrays [N, ...], one row per observation (`scalars`, `planes`).
+        entity_counts: [N] number of real entities of each observation.
+        entity: arrays [R, ...] with R = sum of entity_counts, observation after observation.
+        decision_counts: [N] number of decisions asked for in each observation.
+        decision: arrays [X, ...] with X = sum of decision_counts: `slot` (index into the observation's own entities;
+            unit actions only), `action_mask` [X, A] where the game gives one; a trajectory adds `action` and
+            `behaviour_log_prob`.
+    """
+
+    sample: dict[str, Array]
+    entity_counts: Array
+    entity: dict[str, Array]
+    decision_counts: Array
+    decision: dict[str, Array]
+
+    def __len__(self) -> int:
+        """Return the number of observations."""
+        return len(self.entity_counts)
+
+    def with_decision(self, **arrays: Array) -> PackedObservation:
+        """Return a copy with more arrays [X, ...] beside each decision."""
+        return replace(self, decision={**self.decision, **arrays})
+
+
+def pack_observation(
+    observation: Mapping[str, Array], spec: AgentSpec, decides: NDArray[np.bool_] | None = None
+) -> PackedObservation:
+    """Return the real rows of a batch of padded observations, copied.
+
+    Args:
+        observation: arrays [N, ...] by key, in the layout of `envs.spaces`.
+        decides: [N] False where no decision is made (final observations); default all True.
+
+    Raises:
+        ValueError: if padding stands before a real entity, or unit actions come without a mask.
+    """
+    batch_size = len(next(iter(observation.values())))
+    if decides is None:
+        decides = np.ones(batch_size, bool)
+    sample = {key: observation[key].copy() for key in (layout.SCALARS, layout.PLANES) if key in observation}
+    entity: dict[str, Array] = {}
+    entity_counts = np.zeros(batch_size, np.int64)
+    if spec.entities is not None:
+        mask = observation[layout.ENTITY_MASK].astype(bool)
+        if (mask[:, 1:] > mask[:, :-1]).any():
+            raise ValueError(
+                "expected real entities in the first slots, got padding before one; sort them by entity_mask"
+            )
+        entity_counts = mask.sum(1)
+        for key in (layout.ENTITY_CATEGORIES, layout.ENTITY_VALUES, layout.ENTITY_POSITIONS):
+            entity[key] = observation[key][mask]
+    decision_counts, decision = _pack_decisions(observation, spec, decides)
+    return PackedObservation(sample, entity_counts, entity, decision_counts, decision)
+
+
+def _pack_decisions(
+    observation: Mapping[str, Array], spec: AgentSpec, decides: NDArray[np.bool_]
+) -> tuple[Array, dict[str, Array]]:
+    action_mask = observation.get(layout.ACTION_MASK)
+    if not spec.action.per_entity:
+        decision = {} if action_mask is None else {layout.ACTION_MASK: action_mask[decides].astype(bool)}
+        return decides.astype(np.int64), decision
+    if action_mask is None:
+        raise ValueError("unit actions need the observation key 'action_mask' [N, E, A]")
+    # The first component (the action type) has a legal choice exactly where the unit awaits an order.
+    awaits_order = action_mask[:, :, : spec.action.component_sizes[0]].any(-1)
+    sample_index, slot = np.nonzero(awaits_order & observation[layout.ENTITY_MASK].astype(bool) & decides[:, None])
+    decision = {"slot": slot, layout.ACTION_MASK: action_mask[sample_index, slot].astype(bool)}
+    return np.bincount(sample_index, minlength=len(action_mask)), decision
+
+
+@dataclass(frozen=True)
+class AgentInput:
+    """N packed observations as tensors on one device.
+
+    Attributes:
+        scalars: [N, S] or None.
+        planes: [N, P, H, W] or None.
+        categories, values, positions: [R, Kc] int64, [R, Kv] float, [R, 2] int64, or None in games without entities.
+        entity_mask: [N, E] True at real slots; E is the longest list of the batch.
+        entity_sample: [R] the observation each entity belongs to.
+        decision_sample: [X] the observation each decision belongs to.
+        decision_slot: [X] the padded position of its query among the observation's decisions.
+        decision_entity: [X] the row in [R] of the unit that decides, or None.
+        decision_mask: [N, Q] True at real decision queries.
+        action_mask: [X, A] or None.
+    """
+
+    size: int
+    scalars: Float[Tensor, "N S"] | None
+    planes: Float[Tensor, "N P H W"] | None
+    categories: Int[Tensor, "R Kc"] | None
+    values: Float[Tensor, "R Kv"] | None
+    positions: Int[Tensor, "R 2"] | None
+    entity_mask: Tensor | None
+    entity_sample: Int[Tensor, " R"] | None
+    decision_sample: Int[Tensor, " X"]
+    decision_slot: Int[Tensor, " X"]
+    decision_entity: Int[Tensor, " X"] | None
+    decision_mask: Tensor
+    action_mask: Tensor | None
+
+    @classmethod
+    def from_packed(cls, packed: PackedObservation, device: torch.device | str = "cpu") -> AgentInput:
+        """Return the tensors of packed observations."""
+
+        def tensor(array: Array | None, dtype: torch.dtype) -> Tensor | None:
+            return None if array is None else torch.as_tensor(array, device=device).to(dtype)
+
+        size = len(packed)
+        decision_sample, decision_slot, decision_mask = _ragged_index(packed.decision_counts)
+        entity_sample = entity_mask = decision_entity = None
+        if packed.entity:
+            entity_sample, _, entity_mask = _ragged_index(packed.entity_counts)
+            if "slot" in packed.decision:
+                first_row = np.cumsum(packed.entity_counts) - packed.entity_counts
+                decision_entity = first_row[decision_sample] + packed.decision["slot"]
+        index = torch.int64
+        sample_tensor, slot_tensor = tensor(decision_sample, index), tensor(decision_slot, index)
+        mask_tensor = tensor(decision_mask, torch.bool)
+        assert sample_tensor is not None
+        assert slot_tensor is not None
+        assert mask_tensor is not None
+        return cls(
+            size=size,
+            scalars=tensor(packed.sample.get(layout.SCALARS), torch.float32),
+            planes=tensor(packed.sample.get(layout.PLANES), torch.float32),
+            categories=tensor(packed.entity.get(layout.ENTITY_CATEGORIES), index),
+            values=tensor(packed.entity.get(layout.ENTITY_VALUES), torch.float32),
+            positions=tensor(packed.entity.get(layout.ENTITY_POSITIONS), index),
+            entity_mask=tensor(entity_mask, torch.bool),
+            entity_sample=tensor(entity_sample, index),
+            decision_sample=sample_tensor,
+            decision_slot=slot_tensor,
+            decision_entity=tensor(decision_entity, index),
+            decision_mask=mask_tensor,
+            action_mask=tensor(packed.decision.get(layout.ACTION_MASK), torch.bool),
+        )
+
+
+def _ragged_index(counts: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return, of ragged counts [N], each row's sample [R] and position in it [R], and the mask [N, max(1, longest)]."""
+    sample = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    position = np.arange(len(sample)) - first[sample]
+    longest = max(1, int(counts.max(initial=0)))
+    return sample, position, np.arange(longest)[None] < counts[:, None]
+
+
+@dataclass(frozen=True)
+class AgentOutput:
+    """One acting step.
+
+    Attributes:
+        action: [X, action_size] int64 (or float for Box) for each decision.
+        log_prob: [X] log-probability of each decision.
+        values: [N, K], one value per reward term.
+        state: core state [N, ...] after the step.
+    """
+
+    action: Tensor
+    log_prob: Float[Tensor, " X"]
+    values: Float[Tensor, "N K"]
+    state: Tensor
+
+
+@dataclass(frozen=True)
+class UnrollOutput:
+    """The learner's view of an unroll: values [B, T, K], and log-probability and entropy of each decision [X]."""
+
+    values: Float[Tensor, "B T K"]
+    log_prob: Float[Tensor, " X"]
+    entropy: Float[Tensor, " X"]
+    kl: Float[Tensor, " X"] | None = None

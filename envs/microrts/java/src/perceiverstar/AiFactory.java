@@ -1,0 +1,58 @@
+package perceiverstar;
+
+import ai.core.AI;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Modifier;
+import rts.units.UnitTypeTable;
+
+/**
+ * Makes an AI of one class afresh for each episode.
+ *
+ * The game's own clients clone one object instead, which a third of the AIs do not survive: their clones lack settings.
+ */
+public final class AiFactory {
+    private final Constructor<?> constructor;
+    private final UnitTypeTable unitTypes;
+
+    /**
+     * @throws IllegalArgumentException if the class is no AI, or needs more than the unit types to be made
+     */
+    public AiFactory(String className, UnitTypeTable unitTypes) throws ReflectiveOperationException {
+        // Without initialisation: some classes of the game open windows or sockets when they are initialised.
+        Class<?> type = Class.forName(className, false, AiFactory.class.getClassLoader());
+        if (!AI.class.isAssignableFrom(type) || Modifier.isAbstract(type.getModifiers())) {
+            throw new IllegalArgumentException(className + " is not an AI");
+        }
+        Constructor<?> found = null;
+        for (Constructor<?> candidate : type.getConstructors()) {
+            Class<?>[] parameters = candidate.getParameterTypes();
+            if (parameters.length == 1 && parameters[0] == UnitTypeTable.class) {
+                found = candidate;
+                break;
+            }
+            if (parameters.length == 0) {
+                found = candidate;
+            }
+        }
+        if (found == null) {
+            throw new IllegalArgumentException(className + " needs more than the unit types to be made");
+        }
+        this.constructor = found;
+        this.unitTypes = unitTypes;
+    }
+
+    /** Makes an AI, ready for its first step. */
+    public AI make() throws Exception {
+        try {
+            AI ai = (AI) (constructor.getParameterCount() == 0 ? constructor.newInstance() : constructor.newInstance(unitTypes));
+            ai.reset();
+            return ai;
+        } catch (InvocationTargetException error) {
+            if (error.getCause() instanceof Exception) {
+                throw (Exception) error.getCause();
+            }
+            throw error;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+"""The Java virtual machine: one for each process, started when the first game needs it, and never stopped."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from envs.errors import GameCrashedError, GameNotFoundError, GameVersionError
+from envs.microrts.installation import BRIDGE_JAR, EXTRA_INSTALL_COMMAND, game_jars, java_library
+from envs.microrts.layout import ATTACK_SIDE, UNIT_TYPE_NAMES
+
+JAVA_OPTIONS_VARIABLE = "PERCEIVER_STAR_JAVA_OPTIONS"
+JAVA_OUTPUT_VARIABLE = "PERCEIVER_STAR_JAVA_OUTPUT"
+_DEFAULT_OPTIONS = (
+    "-Xms64m",
+    "-Xmx1g",
+    "-XX:+UseSerialGC",
+    "-Xrs",  # leaves Ctrl-C and SIGTERM to Python
+    "-Djava.awt.headless=true",
+    "--enable-native-access=ALL-UNNAMED",
+    "--add-opens=java.base/java.util=ALL-UNNAMED",  # to seed Collections.shuffle, which some AIs use
+)
+_start_lock = threading.Lock()
+
+
+def java_class(name: str) -> Any:
+    """Return a Java class by its full name, starting the virtual machine where it does not run yet.
+
+    The variable PERCEIVER_STAR_JAVA_OPTIONS adds options, such as "-Xmx4g"; what the game and its AIs print is
+    dropped unless PERCEIVER_STAR_JAVA_OUTPUT=1.
+
+    Raises:
+        GameNotFoundError: if JPype, Java or the game is missing.
+        GameVersionError: if the game's rules do not have the unit types that the layout names.
+    """
+    jpype = import_jpype()
+    with _start_lock:
+        if not jpype.isJVMStarted():
+            _start(jpype)
+    return jpype.JClass(name)
+
+
+def import_jpype() -> Any:
+    """Return the module jpype.
+
+    Raises:
+        GameNotFoundError: if it is not installed.
+    """
+    try:
+        import jpype
+    except ImportError as error:
+        raise GameNotFoundError(
+            f"the Java bridge JPype is not installed; install it with: {EXTRA_INSTALL_COMMAND}"
+        ) from error
+    return jpype
+
+
+def _start(jpype: Any) -> None:
+    # Our jar comes after the game's: bots carry old copies of the game's classes, we carry none.
+    class_path = [str(jar) for jar in (*game_jars(), BRIDGE_JAR)]
+    options = [*_DEFAULT_OPTIONS, *os.environ.get(JAVA_OPTIONS_VARIABLE, "").split()]
+    library = java_library()
+    try:
+        # An old Java may not know an option; it plays the game all the same.
+        jpype.startJVM(
+            library, *options, classpath=class_path, convertStrings=False, interrupt=False, ignoreUnrecognized=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise GameCrashedError(f"Java at {library} does not start with the options {options}: {error}") from error
+    # JPype lets Java collect all of its garbage after each of Python's collections: a third of an actor's time.
+    gc.callbacks[:] = [callback for callback in gc.callbacks if getattr(callback, "__module__", None) != "_jpype"]
+    if os.environ.get(JAVA_OUTPUT_VARIABLE, "") in ("", "0"):
+        system = jpype.JClass("java.lang.System")
+        nothing = jpype.JClass("java.io.OutputStream").nullOutputStream()
+        system.setOut(jpype.JClass("java.io.PrintStream")(nothing))
+        system.setErr(jpype.JClass("java.io.PrintStream")(nothing))
+    _check_rules(jpype.JClass("rts.units.UnitTypeTable")())
+    with crashes_reported("putting its random numbers under seeds"):
+        jpype.JClass("perceiverstar.Seeding").replaceGenerators()
+
+
+@functools.lru_cache(maxsize=1)
+def unit_type_table() -> Any:
+    """Return the game's own table of unit types, with their prices and speeds.
+
+    There must be one for all: AIs compare unit types by identity, and with a table of their own they would never
+    produce a unit.
+    """
+    return java_class("rts.units.UnitTypeTable")()
+
+
+def _check_rules(table: Any) -> None:
+    names = tuple(str(unit_type.name) for unit_type in table.getUnitTypes())
+    side = 2 * int(table.getMaxAttackRange()) + 1
+    if names != UNIT_TYPE_NAMES or side != ATTACK_SIDE:
+        raise GameVersionError(
+            f"this build of µRTS has the unit types {names} and attacks in a square of {side} cells; "
+            f"expected {UNIT_TYPE_NAMES} and {ATTACK_SIDE}: use gym-microrts 0.6.0"
+        )
+
+
+def direct_buffers(arrays: dict[str, Any]) -> Any:
+    """Return a java.util.Map of direct byte buffers that share the memory of C-contiguous NumPy arrays, by name."""
+    from jpype.nio import convertToDirectBuffer
+
+    buffers = java_class("java.util.HashMap")()
+    for name, array in arrays.items():
+        buffers.put(name, convertToDirectBuffer(memoryview(array).cast("B")))
+    return buffers
+
+
+@contextmanager
+def crashes_reported(doing: str) -> Iterator[None]:
+    """Turn an exception inside Java into a GameCrashedError that says what was being done.
+
+    Raises:
+        GameCrashedError: with the Java exception's name and message.
+    """
+    jpype = import_jpype()
+    try:
+        yield
+    except jpype.JException as error:
+        trace = [str(line) for line in error.getStackTrace()[:3]]
+        raise GameCrashedError(f"the game failed {doing}: {error} at {'; '.join(trace)}") from error

@@ -1,0 +1,28 @@
+"""Perceiver IO in PyTorch (Jaegle et al. 2022, arXiv 2107.14795): needs torch and nothing else."""
+
+from perceiver_io.attention import MLP, Activation, CrossAttention, SelfAttention, multi_head_attention
+from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
+from perceiver_io.entities import EntityTorso, EntityTorsoConfig, EntityTorsoOutput
+from perceiver_io.model import PerceiverDecoder, PerceiverEncoder, PerceiverIO, PerceiverIOConfig
+from perceiver_io.position import FourierPositions, LearnedPositions
+from perceiver_io.rows import RowLayout
+
+__all__ = [
+    "MLP",
+    "Activation",
+    "CrossAttention",
+    "CrossAttentionBlock",
+    "EntityTorso",
+    "EntityTorsoConfig",
+    "EntityTorsoOutput",
+    "FourierPositions",
+    "LearnedPositions",
+    "PerceiverDecoder",
+    "PerceiverEncoder",
+    "PerceiverIO",
+    "PerceiverIOConfig",
+    "RowLayout",
+    "SelfAttention",
+    "SelfAttentionBlock",
+    "multi_head_attention",
+]

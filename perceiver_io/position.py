@@ -1,0 +1,96 @@
+"""Position encodings: Fourier features and learned vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from perceiver_io.attention import truncated_normal_parameter
+
+
+class FourierPositions(nn.Module):
+    """Sine and cosine features of positions in [-1, 1] (Jaegle et al. 2022, appendix D).
+
+    For each of d dimensions there are K frequencies f, linearly spaced from 1 to half the resolution; the channels are
+    the d positions x, then sin(pi f x) for every dimension and frequency, then cos(pi f x): d (2 K + 1) in all.
+
+    Args:
+        index_shape: points along each dimension of the grid, such as (height, width).
+        num_bands: frequencies per dimension, K.
+        max_resolution: resolution per dimension that sets the highest frequency; the index shape by default.
+        concat_positions: put the positions themselves before the features.
+
+    Raises:
+        ValueError: if a size is not positive or the lengths of the shapes differ.
+    """
+
+    features: Tensor
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        index_shape: Sequence[int],
+        *,
+        num_bands: int = 64,
+        max_resolution: Sequence[int] | None = None,
+        concat_positions: bool = True,
+    ) -> None:
+        super().__init__()
+        resolution = tuple(index_shape if max_resolution is None else max_resolution)
+        if len(index_shape) == 0 or min(index_shape) < 1 or num_bands < 1:
+            raise ValueError(f"index_shape and num_bands must be positive, got {tuple(index_shape)} and {num_bands}")
+        if len(resolution) != len(index_shape) or min(resolution) < 1:
+            raise ValueError(
+                f"max_resolution: expected {len(index_shape)} positive sizes, one per dimension, got {resolution}"
+            )
+        self.index_shape = tuple(index_shape)
+        self.concat_positions = concat_positions
+        self.num_channels = len(resolution) * (2 * num_bands + int(concat_positions))
+        frequencies = torch.stack([torch.linspace(1.0, size / 2.0, num_bands) for size in resolution])
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        axes = [torch.linspace(-1.0, 1.0, size) for size in self.index_shape]
+        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
+        self.register_buffer("features", self.encode(grid), persistent=False)
+
+    def encode(self, positions: Tensor) -> Tensor:
+        """Return features ``[..., num_channels]`` of positions ``[..., d]`` in [-1, 1].
+
+        Raises:
+            ValueError: if the last axis does not hold one position per dimension.
+        """
+        if positions.dim() == 0 or positions.shape[-1] != len(self.index_shape):
+            raise ValueError(
+                f"positions: expected shape [..., {len(self.index_shape)}], one per dimension, got "
+                f"{list(positions.shape)}"
+            )
+        angles = math.pi * (positions.unsqueeze(-1) * self.frequencies).flatten(-2)
+        parts = [angles.sin(), angles.cos()]
+        return torch.cat([positions, *parts] if self.concat_positions else parts, dim=-1)
+
+    def forward(self) -> Tensor:
+        """Return ``[M, num_channels]``: the features of every grid point, last dimension fastest."""
+        return self.features
+
+
+class LearnedPositions(nn.Module):
+    """One trained vector per position, drawn from a truncated normal.
+
+    Args:
+        num_positions: positions, M.
+        channels: channels of each vector.
+        init_scale: standard deviation at the start.
+    """
+
+    def __init__(self, num_positions: int, channels: int, *, init_scale: float = 0.02) -> None:
+        super().__init__()
+        if num_positions < 1 or channels < 1:
+            raise ValueError(f"num_positions and channels must be positive, got {num_positions} and {channels}")
+        self.num_channels = channels
+        self.positions = truncated_normal_parameter((num_positions, channels), std=init_scale)
+
+    def forward(self) -> Tensor:
+        """Return ``[M, channels]``."""
+        return self.positions

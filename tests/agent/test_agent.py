@@ -1,0 +1,288 @@
+"""The whole agent: acting equals learning, and the laws of sets, batches and padding."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from agent import Agent, AgentConfig, AgentInput, AgentSpec, PackedObservation, UnrollOutput
+from agent.interface import pack_observation
+from envs.spaces import ACTION_MASK, ENTITY_KEYS, PLANES, SCALARS
+from tests.agent import games
+from training.trajectory import sequence_major
+
+CONFIGS = {
+    f"{torso}-{core}": dataclasses.replace(AgentConfig.of_size("dummy"), torso=torso, core=core)  # type: ignore[arg-type]
+    for torso in ("perceiver", "transformer")
+    for core in ("none", "lstm")
+}
+any_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+PLAIN_ACTIONS = {
+    "discrete": spaces.Discrete(3),
+    "multi_discrete": spaces.MultiDiscrete([2, 3]),
+    "box": spaces.Box(-1, 1, (2,)),
+}
+
+
+def make_agent(config: AgentConfig, spec: AgentSpec | None = None, seed: int = 0) -> Agent:
+    """Return an agent without any zero weight, so that nothing is hidden by one."""
+    torch.manual_seed(seed)
+    agent = Agent(spec or games.unit_game(), config)
+    with torch.no_grad():
+        for parameter in agent.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return agent
+
+
+def judge(agent: Agent, packed: PackedObservation, action: Tensor | None = None) -> UnrollOutput:
+    """Return the agent's values and log-probabilities of observations that each begin an episode."""
+    if action is None:
+        action = torch.from_numpy(packed.decision[ACTION_MASK][:, :3].argmax(1))[:, None] * torch.tensor([[1, 0, 0]])
+    is_first = torch.ones(len(packed), 1, dtype=torch.bool)
+    return agent.unroll(AgentInput.from_packed(packed), agent.initial_state(len(packed)), is_first, action)
+
+
+def play(agent: Agent, steps: list[PackedObservation], is_first: Tensor) -> tuple[PackedObservation, Tensor, Tensor]:
+    """Return all observations with the actions and log-probabilities of T acting steps, values, and first state."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(9)
+    state = torch.randn_like(agent.initial_state(is_first.shape[0]))
+    first_state, acted, values = state, [], []
+    for t, packed in enumerate(steps):
+        output = agent.step(AgentInput.from_packed(packed), state, is_first[:, t], generator=generator)
+        acted.append(packed.with_decision(action=output.action.numpy(), log_prob=output.log_prob.numpy()))
+        values.append(output.values)
+        state = output.state
+    return sequence_major(acted), torch.stack(values, 1), first_state
+
+
+@any_config
+def test_learning_computes_what_acting_computed(config: AgentConfig) -> None:
+    agent = make_agent(config)
+    rng = np.random.default_rng(0)
+    steps = [games.random_units(t, rng.integers(0, 7, 3).tolist()) for t in range(6)]
+    is_first = torch.zeros(3, 6, dtype=torch.bool)
+    is_first[0, 2] = is_first[1, 0] = is_first[2, 5] = True
+    with torch.inference_mode():
+        packed, values, state = play(agent, steps, is_first)
+    output = agent.unroll(
+        AgentInput.from_packed(packed), state.clone(), is_first, torch.from_numpy(packed.decision["action"])
+    )
+    assert len(output.log_prob) > 10
+    torch.testing.assert_close(output.values, values.clone(), atol=1e-5, rtol=1e-4)
+    ratio = (output.log_prob - torch.from_numpy(packed.decision["log_prob"])).exp()
+    torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0.0)
+
+
+@pytest.mark.parametrize("config", [CONFIGS["perceiver-lstm"], CONFIGS["transformer-lstm"]], ids=str)
+def test_the_core_remembers_within_an_episode_and_not_beyond(config: AgentConfig) -> None:
+    agent = make_agent(config)
+    inputs, state = games.random_unit_input(0, [4, 5]), agent.initial_state(2)
+    is_first = torch.tensor([True, False])
+    fresh = agent.step(inputs, state, is_first, greedy=True)
+    later = agent.step(inputs, state + 1, is_first, greedy=True)
+    torch.testing.assert_close(later.values[0], fresh.values[0])
+    assert not torch.allclose(later.values[1], fresh.values[1])
+    assert not torch.allclose(fresh.state, state)
+
+
+@any_config
+def test_permuting_entities_permutes_decisions_and_keeps_values(config: AgentConfig) -> None:
+    agent = make_agent(config)
+    rng = np.random.default_rng(3)
+    observation = games.random_observation(games.unit_observation_space(), rng, [5, 6])
+    # The neighbourhood reads one entity of a cell, so every entity gets a cell of its own.
+    for n, count in enumerate((5, 6)):
+        cells = rng.permutation(games.WIDTH * games.HEIGHT)[:count]
+        observation["entity_positions"][n, :count] = np.stack([cells % games.WIDTH, cells // games.WIDTH], 1)
+    order = np.stack([[3, 0, 4, 1, 2, 5], [5, 2, 0, 1, 4, 3]])
+    permuted = dict(observation)
+    for key in (*ENTITY_KEYS, ACTION_MASK):
+        permuted[key] = np.stack([observation[key][n][order[n]] for n in range(2)])
+    spec = games.unit_game()
+    before, after = pack_observation(observation, spec), pack_observation(permuted, spec)
+    outputs, permuted_outputs = judge(agent, before), judge(agent, after)
+    torch.testing.assert_close(permuted_outputs.values, outputs.values, atol=1e-5, rtol=1e-4)
+    samples = np.repeat(np.arange(2), before.decision_counts)
+    by_unit = {(n, slot): row for row, (n, slot) in enumerate(zip(samples, before.decision["slot"], strict=True))}
+    rows = [by_unit[n, order[n][slot]] for n, slot in zip(samples, after.decision["slot"], strict=True)]
+    assert sorted(rows) == list(range(len(before.decision["slot"])))
+    assert rows != sorted(rows)
+    torch.testing.assert_close(permuted_outputs.log_prob, outputs.log_prob[rows], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(permuted_outputs.entropy, outputs.entropy[rows], atol=1e-5, rtol=1e-4)
+
+
+@any_config
+def test_other_observations_of_the_batch_change_nothing(config: AgentConfig) -> None:
+    agent = make_agent(config)
+    space, spec = games.unit_observation_space(), games.unit_game()
+    observation = games.random_observation(space, np.random.default_rng(4), [2, 0, 6, 4])
+    together = judge(agent, pack_observation(observation, spec))
+    log_probs = together.log_prob.split(pack_observation(observation, spec).decision_counts.tolist())
+    for n in range(4):
+        alone = judge(agent, pack_observation({key: value[n : n + 1] for key, value in observation.items()}, spec))
+        torch.testing.assert_close(alone.values[0], together.values[n], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(alone.log_prob, log_probs[n], atol=1e-5, rtol=1e-4)
+
+
+def test_what_padding_holds_never_matters() -> None:
+    agent = make_agent(CONFIGS["perceiver-lstm"])
+    space, spec, counts = games.unit_observation_space(), games.unit_game(), [2, 0, 5]
+    observation = games.random_observation(space, np.random.default_rng(5), counts)
+    outputs = judge(agent, pack_observation(observation, spec))
+    padding = np.arange(games.MAX_ENTITIES) >= np.asarray(counts)[:, None]
+    observation["entity_values"][padding] = np.nan
+    observation["entity_categories"][padding] = -1
+    observation["entity_positions"][padding] = 10**6
+    observation[ACTION_MASK][padding] = 1
+    assert torch.equal(judge(agent, pack_observation(observation, spec)).values, outputs.values)
+    assert torch.equal(judge(agent, pack_observation(observation, spec)).log_prob, outputs.log_prob)
+
+
+@any_config
+@pytest.mark.parametrize("counts", [[0, 0], [3, 0]])
+@pytest.mark.parametrize("only_entities", [False, True])
+def test_without_entities_or_decisions_everything_is_finite(
+    config: AgentConfig, counts: list[int], only_entities: bool
+) -> None:
+    space = games.unit_observation_space()
+    if only_entities:
+        space = spaces.Dict({key: space.spaces[key] for key in (*ENTITY_KEYS, ACTION_MASK)})
+    spec = AgentSpec.from_spaces(space, games.unit_action_space())
+    agent = make_agent(config, spec)
+    observation = games.random_observation(space, np.random.default_rng(6), counts, orders=False)
+    packed = pack_observation(observation, spec)
+    inputs, is_first = AgentInput.from_packed(packed), torch.ones(2, dtype=torch.bool)
+    acted = agent.step(inputs, agent.initial_state(2), is_first)
+    assert acted.action.shape == (0, 3)
+    output = judge(agent, packed, acted.action)
+    assert output.log_prob.shape == output.entropy.shape == (0,)
+    (output.values.sum() + output.log_prob.sum() + output.entropy.sum()).backward()
+    assert torch.isfinite(output.values).all()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in agent.parameters())
+
+
+@pytest.mark.parametrize("size", ["dummy", "small", "full"])
+def test_every_size_acts_legally(size: Any) -> None:
+    torch.manual_seed(0)
+    agent = Agent(games.unit_game(), AgentConfig.of_size(size))
+    packed = games.random_units(7, [4, 6, 0])
+    inputs = AgentInput.from_packed(packed)
+    for greedy in (False, True):
+        output = agent.step(inputs, agent.initial_state(3), torch.ones(3, dtype=torch.bool), greedy=greedy)
+        assert output.values.shape == (3, 2)
+        for row, mask in enumerate(packed.decision[ACTION_MASK]):
+            parts = np.split(mask, [3, 7])
+            assert all(part[choice] for part, choice in zip(parts, output.action[row].tolist(), strict=True))
+        torch.testing.assert_close(output.log_prob, judge(agent, packed, output.action).log_prob)
+
+
+def test_first_policy_is_nearly_uniform_and_first_values_are_zero() -> None:
+    torch.manual_seed(0)
+    agent = Agent(games.unit_game(), AgentConfig.of_size("small"))
+    packed = games.random_units(8, [6, 6])
+    output = judge(agent, packed)
+    assert torch.equal(output.values, torch.zeros_like(output.values))
+    legal_types = torch.from_numpy(packed.decision[ACTION_MASK][:, :3].sum(1))
+    uniform = -legal_types.float().log()
+    type_only = torch.from_numpy(packed.decision[ACTION_MASK][:, :3].argmax(1)) == 0
+    assert type_only.any()
+    torch.testing.assert_close(output.log_prob[type_only], uniform[type_only], atol=0.05, rtol=0.0)
+
+
+@pytest.mark.parametrize("action_space", PLAIN_ACTIONS.values(), ids=PLAIN_ACTIONS)
+@pytest.mark.parametrize("with_image", [False, True])
+def test_plain_gymnasium_spaces(action_space: spaces.Space[Any], with_image: bool) -> None:
+    keys: dict[str, spaces.Space[Any]] = {SCALARS: spaces.Box(-np.inf, np.inf, (3,), np.float32)}
+    if with_image:
+        keys = {PLANES: spaces.Box(0, 255, (3, 10, 12), np.uint8)}
+    space = spaces.Dict(keys)
+    spec = AgentSpec.from_spaces(space, action_space)
+    agent = make_agent(CONFIGS["perceiver-lstm"], spec)
+    packed = pack_observation(games.random_observation(space, np.random.default_rng(9), [0, 0, 0, 0]), spec)
+    inputs, is_first = AgentInput.from_packed(packed), torch.ones(4, dtype=torch.bool)
+    acted = agent.step(inputs, agent.initial_state(4), is_first)
+    output = agent.unroll(inputs, agent.initial_state(4), is_first[:, None], acted.action)
+    assert acted.action.shape == (4, spec.action.action_size)
+    assert acted.action.is_floating_point() == isinstance(action_space, spaces.Box)
+    torch.testing.assert_close(output.log_prob, acted.log_prob)
+    torch.testing.assert_close(output.values[:, 0], acted.values)
+    assert output.values.std() > 0
+
+
+def test_image_brightness_is_scaled_to_one() -> None:
+    """The same picture as bytes and as fractions gives the same values: the agent divides by the plane's bound."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8)).astype(np.uint8)
+    bytes_space = spaces.Dict({PLANES: spaces.Box(0, 255, (1, 8, 8), np.uint8)})
+    unit_space = spaces.Dict({PLANES: spaces.Box(0, 1, (1, 8, 8), np.float32)})
+    outputs = []
+    for space, planes in ((bytes_space, images), (unit_space, (images / 255).astype(np.float32))):
+        spec = AgentSpec.from_spaces(space, spaces.Discrete(2))
+        packed = pack_observation({PLANES: planes}, spec)
+        outputs.append(judge(make_agent(CONFIGS["perceiver-none"], spec), packed, torch.zeros(2, 1, dtype=torch.int64)))
+    torch.testing.assert_close(outputs[0].values, outputs[1].values)
+    torch.testing.assert_close(outputs[0].log_prob, outputs[1].log_prob)
+
+
+@any_config
+def test_state_dict_round_trip(config: AgentConfig) -> None:
+    agent, other = make_agent(config, seed=0), make_agent(config, seed=1)
+    packed = games.random_units(10, [4, 6])
+    assert not torch.equal(judge(agent, packed).values, judge(other, packed).values)
+    other.load_state_dict(agent.state_dict())
+    assert torch.equal(judge(agent, packed).values, judge(other, packed).values)
+    assert torch.equal(judge(agent, packed).log_prob, judge(other, packed).log_prob)
+
+
+@any_config
+def test_every_parameter_gets_a_gradient(config: AgentConfig) -> None:
+    agent = make_agent(config)
+    output = judge(agent, games.random_units(11, [5, 6, 6]))
+    (output.values.sum() + output.log_prob.sum() + output.entropy.sum()).backward()
+    without = {name for name, parameter in agent.named_parameters() if parameter.grad is None}
+    if config.core == "lstm":
+        # In an episode's first step, the hidden state that these read is zero.
+        without |= {name for name in dict(agent.named_parameters()) if "hidden_gates" in name}
+    zero = {name for name, p in agent.named_parameters() if name not in without and not p.grad.any()}  # type: ignore[union-attr]
+    assert not zero
+    assert all("hidden_gates" in name for name in without)
+
+
+def test_divergence_from_a_teacher() -> None:
+    config = CONFIGS["perceiver-lstm"]
+    agent, teacher = make_agent(config, seed=0), make_agent(config, seed=1)
+    packed = games.random_units(12, [6, 5])
+    inputs, state, is_first = AgentInput.from_packed(packed), agent.initial_state(2), torch.ones(2, 1).bool()
+    action = torch.from_numpy(packed.decision[ACTION_MASK][:, :3].argmax(1))[:, None].expand(-1, 3)
+    same = agent.unroll(inputs, state, is_first, action, teacher=agent).kl
+    far = agent.unroll(inputs, state, is_first, action, teacher=teacher).kl
+    assert same is not None
+    assert far is not None
+    torch.testing.assert_close(same, torch.zeros_like(same))
+    assert far.mean() > 1e-3
+    assert (far >= 0).all()
+    far.sum().backward()
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": 0}, "channels must be at least 1, got 0"),
+        ({"channels": 10, "num_heads": 4}, r"channels \(10\) must be divisible by num_heads \(4\)"),
+        ({"neighbourhood_radius": -1}, "neighbourhood_radius must be 0"),
+        ({"core_layers": 0}, "core_layers must be at least 1, got 0"),
+    ],
+)
+def test_sizes_that_cannot_be_are_errors(change: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(AgentConfig(), **change)
+
+
+def test_unknown_size_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected dummy, small or full"):
+        AgentConfig.of_size("huge")  # type: ignore[arg-type]

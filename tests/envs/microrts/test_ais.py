@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from envs.errors import UnknownNameError
+from envs.microrts import COMPETITION_AIS, FAST_AIS, list_ais, play_ai_games
+from envs.microrts.ais import ai_factory
+from tests.envs.microrts.games import MAP_8
+
+
+def test_every_named_competition_ai_can_be_made() -> None:
+    for name in COMPETITION_AIS:
+        assert str(ai_factory(name).make().getClass().getSimpleName()) == name
+
+
+@pytest.mark.parametrize("name", sorted(FAST_AIS))
+def test_fast_ais_play(name: str) -> None:
+    results = play_ai_games(MAP_8, name, "PassiveAI", num_games=1, max_steps=150)
+    assert results.game_steps[0] > 0
+
+
+def test_the_list_holds_ais_and_nothing_else() -> None:
+    names = list_ais()
+    assert set(COMPETITION_AIS) <= set(names)
+    assert {"EconomyRush", "POLightRush", "UCT"} <= set(names)
+    assert not {"SocketAI", "AI", "GameState", "JNIAI"} & set(names)
+    assert len(names) > 100
+
+
+def test_full_class_names_are_understood() -> None:
+    assert str(ai_factory("ai.abstraction.LightRush").make().getClass().getName()) == "ai.abstraction.LightRush"
+
+
+@pytest.mark.parametrize(("name", "match"), [("workerrush", "WorkerRush"), ("CoachAI", "CoacAI"), ("Mayari", "mayari")])
+def test_close_names_are_offered(name: str, match: str) -> None:
+    with pytest.raises(UnknownNameError, match="unknown AI") as caught:
+        ai_factory(name)
+    assert caught.value.close_matches[0] == match
+    assert match in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["GameState", "rts.GameState", "AbstractionLayerAI", "", "java.lang.String"])
+def test_classes_that_are_no_ai_are_refused(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        ai_factory(name)

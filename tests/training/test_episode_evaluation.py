@@ -1,0 +1,56 @@
+"""Episodes without opponents are measured by their returns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from training.config import EvaluationConfig, GymnasiumConfig
+from training.contestants import RandomContestant
+from training.episode_evaluation import ReturnResult, plan_episodes, return_metrics, return_results, return_table
+
+CARTPOLE = GymnasiumConfig(env_id="CartPole-v1")
+
+
+def test_every_player_and_mode_gets_the_same_episodes() -> None:
+    config = EvaluationConfig(games=7, games_at_once=3, modes=("sampled", "greedy"))
+    batches = plan_episodes(CARTPOLE, config, ["a", "b"], seed=1)
+    assert [batch.num_games for batch in batches] == [3, 3, 1] * 4
+    assert [(batch.player, batch.mode) for batch in batches[::3]] == [
+        ("a", "sampled"), ("a", "greedy"), ("b", "sampled"), ("b", "greedy")
+    ]  # fmt: skip
+    seeds = [batch.seed for batch in batches]
+    assert seeds == seeds[:3] * 4
+    assert len(set(seeds)) == 3
+
+
+def test_chance_holds_the_pole_for_twenty_steps() -> None:
+    batches = plan_episodes(CARTPOLE, EvaluationConfig(games=60, games_at_once=20), ["random"])
+    played = [batch.run({"random": RandomContestant()}) for batch in batches]
+    (result,) = return_results(batches, played)
+    assert len(result.returns) == 60
+    assert 15 < result.mean < 30  # 22 is known
+    again = batches[0].run({"random": RandomContestant()})
+    np.testing.assert_array_equal(again, played[0])
+    assert not np.array_equal(played[0], played[1])
+
+
+def test_the_interval_is_that_of_the_mean() -> None:
+    result = ReturnResult("agent", "CartPole-v1", "greedy", np.array([1.0, 2.0, 3.0, 4.0]))
+    assert result.mean == 2.5
+    assert result.half_width == pytest.approx(1.96 * math.sqrt(5 / 3) / 2)
+    row = result.to_row()
+    assert row["episodes"] == 4
+    assert row["low"] == pytest.approx(2.5 - result.half_width)
+    assert (row["min_return"], row["max_return"]) == (1.0, 4.0)
+    single = ReturnResult("agent", "CartPole-v1", "sampled", np.array([1.0]))
+    assert single.to_row()["low"] is None
+    assert return_metrics([single, result]) == {
+        "evaluation/episodic_return": 1.0,
+        "evaluation/episodic_return_greedy": 2.5,
+    }
+    header, rows = return_table([single, result])
+    assert [len(row) for row in rows] == [len(header)] * 2
+    assert rows[1][:4] == ["agent", "greedy", "4", "2.5"]

@@ -1,0 +1,216 @@
+"""Runs resume exactly, equal seeds learn equally, and what cannot go on is refused before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from agent import AgentConfig
+from training import checkpoint, run
+from training.checkpoint import CheckpointMismatchError, CheckpointWriteError, CorruptedCheckpointError, load_checkpoint
+from training.config import ConfigError, EvaluationConfig, GymnasiumConfig, TrainConfig, to_dict
+from training.loop import Update
+from training.recipes import get_recipe
+from training.run import load_agent, make_source, open_run, resolve_device, run_training
+from training.run_directory import RunDirectoryError
+
+
+def small(recipe: str, **changes: object) -> TrainConfig:
+    """Return a recipe cut down to a few updates in this process, with a checkpoint every third."""
+    config = get_recipe(recipe)
+    actors = dataclasses.replace(config.actors, num_actors=0, games_per_actor=3, unroll_length=8)
+    return dataclasses.replace(
+        config,
+        actors=actors,
+        agent=AgentConfig.of_size("dummy"),
+        evaluation=EvaluationConfig(games=2),
+        total_steps=100_000,
+        checkpoint_interval_updates=3,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def train_until(config: TrainConfig, path: Path, updates: int, *, resume: bool = False) -> run.TrainingRun:
+    stop = threading.Event()
+
+    def report(update: Update) -> None:
+        if update.progress.updates == updates:
+            stop.set()
+
+    return run_training(config, path, resume=resume, report=report, stop=stop)
+
+
+def assert_equal_states(first: object, second: object) -> None:
+    if isinstance(first, dict):
+        assert isinstance(second, dict)
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_equal_states(first[key], second[key])
+    elif isinstance(first, torch.Tensor):
+        assert isinstance(second, torch.Tensor)
+        assert torch.equal(first, second)
+    else:
+        assert first == second
+
+
+@pytest.mark.parametrize("recipe", ["gymnasium", "tiny"])
+def test_a_run_in_two_parts_ends_where_the_whole_run_ends(recipe: str, tmp_path: Path) -> None:
+    config = small(recipe)
+    whole = train_until(config, tmp_path / "whole", 6)
+    train_until(config, tmp_path / "parts", 3)
+    torch.manual_seed(12345)  # nothing may come from what this process happens to have drawn
+    parts = train_until(config, tmp_path / "parts", 6, resume=True)
+    first, second = (load_checkpoint(trained.directory.path) for trained in (whole, parts))
+    assert first.step == second.step > 0
+    assert_equal_states(first.weights, second.weights)
+    for state in (first.training_state, second.training_state):
+        assert state["progress"].pop("seconds") > 0
+    assert_equal_states(first.training_state, second.training_state)
+
+
+def test_equal_seeds_learn_equally_and_others_do_not(tmp_path: Path) -> None:
+    weights = [
+        load_checkpoint(train_until(small("tiny", seed=seed), tmp_path / str(number), 2).directory.path).weights
+        for number, seed in enumerate((7, 7, 8))
+    ]
+    assert_equal_states(weights[0], weights[1])
+    assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_a_run_leaves_all_there_is_to_know(tmp_path: Path) -> None:
+    config = dataclasses.replace(small("gymnasium"), total_steps=60)
+    finished = run_training(config, tmp_path)
+    assert finished.complete
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(json.dumps(to_dict(config)))
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    assert environment["game"]["name"] == "CartPole-v1"
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) == finished.progress.updates == 3
+    assert {"charts/SPS", "losses/policy_loss", "rollout/policy_lag", "env/step_ms"} <= set(lines[-1])
+    assert list(tmp_path.glob("events.out.tfevents*"))
+    agent, loaded, found = load_agent(tmp_path)
+    assert loaded == config
+    assert found.path == finished.checkpoint
+    assert_equal_states(agent.state_dict(), finished.agent.state_dict())
+
+
+def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
+    config = dataclasses.replace(small("gymnasium"), total_steps=60)
+    run_training(config, tmp_path)
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "checkpoints").rglob("*"))
+    again = run_training(config, tmp_path, resume=True)
+    assert again.complete
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "checkpoints").rglob("*")) == before
+
+
+def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
+    config = small("gymnasium")
+    train_until(config, tmp_path, 1)
+    with pytest.raises(RunDirectoryError, match="--resume auto"):
+        open_run(config, tmp_path)
+    wider = dataclasses.replace(config, agent=dataclasses.replace(config.agent, channels=32))
+    with pytest.raises(CheckpointMismatchError, match=r"agent\.channels: expected 32, the checkpoint has 16"):
+        open_run(wider, tmp_path, resume=True)
+    other = dataclasses.replace(config, environment=GymnasiumConfig(env_id="Acrobot-v1"))
+    with pytest.raises(CheckpointMismatchError, match=r'game\.name: expected "Acrobot-v1"'):
+        open_run(other, tmp_path, resume=True)
+    weights = next((tmp_path / "checkpoints").glob("0*/weights.safetensors"))
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(CorruptedCheckpointError, match=r"weights\.safetensors"):
+        open_run(config, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"environment": GymnasiumConfig(env_id="CartPol-v1")},
+            "'CartPol-v1': did you mean CartPole-v1",
+        ),
+        ({"evaluation": EvaluationConfig(opponents=("CoacAI",))}, "CartPole-v1 has no opponents, got CoacAI"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+    ],
+)
+def test_a_config_is_checked_before_anything_is_written(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(small("gymnasium"), **changes)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=message):
+        open_run(config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_every_opponent_of_the_end_is_known_at_the_start(tmp_path: Path) -> None:
+    config = dataclasses.replace(small("tiny"), evaluation=EvaluationConfig(opponents=("WorkerRush", "CoacIA")))
+    with pytest.raises(ConfigError, match="unknown AI 'CoacIA': did you mean CoacAI"):
+        open_run(config, tmp_path)
+
+
+def test_a_full_disk_ends_the_run_with_the_last_checkpoint_intact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpoint.write_durably
+
+    def write_until_full(path: Path, data: bytes) -> None:
+        if list(tmp_path.glob("checkpoints/0*")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_durably", write_until_full)
+    with pytest.raises(CheckpointWriteError, match="the last good checkpoint is"):
+        train_until(small("gymnasium"), tmp_path, 6)
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path).metadata["policy_version"] == 3
+    assert train_until(small("gymnasium"), tmp_path, 4, resume=True).progress.updates == 4
+
+
+def test_lost_actors_fail_a_run_unless_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal to a whole process group ends the actors before the run has seen it."""
+    stop = threading.Event()
+
+    class LosingSource:
+        def publish(self, agent: object, version: int) -> None:
+            pass
+
+        def restart(self, seed: int) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+        def next(self) -> None:
+            raise LostError
+
+    class LostError(RuntimeError):
+        pass
+
+    monkeypatch.setattr(run, "make_source", lambda config, agent: LosingSource())
+    monkeypatch.setattr(run, "source_errors", lambda config: (LostError,))
+    opened = open_run(small("gymnasium"), tmp_path)
+    with pytest.raises(LostError):
+        opened.train(lambda update: None, stop)
+    assert opened.checkpoint is None
+    stop.set()
+    opened.train(lambda update: None, stop)
+    assert opened.checkpoint == load_checkpoint(tmp_path).path
+
+
+def test_devices_and_sources() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    config = small("gymnasium")
+    opened = make_source(config, load_untrained(config))
+    assert type(opened).__name__ == "LocalSource"
+    opened.close()
+
+
+def load_untrained(config: TrainConfig) -> run.Agent:
+    return run.Agent(run.environment_spec(config.environment), config.agent)

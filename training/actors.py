@@ -1,0 +1,275 @@
+"""Ray actors around the rollout loop: numbered weights go out, unrolls come back."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from agent.agent import Agent
+from envs.errors import GameError
+from training.config import TrainConfig, from_dict, to_dict
+from training.environments import make_environment, opponents_of, spec_of
+from training.ray_cluster import ray, start_ray, stop_ray
+from training.rollout import Episode, Rollout
+from training.sources import Experience
+from training.step_timer import StepTimer
+from training.trajectory import Trajectory
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+_MOST_FAILURES_IN_A_ROW = 5
+_MIB = 1 << 20
+
+
+class ActorError(RuntimeError):
+    """The actors could not be started or kept running."""
+
+
+@dataclass(frozen=True)
+class Unroll:
+    """What an actor sends: an unroll of all its games, finished episodes by opponent, and figures about its making."""
+
+    trajectory: Trajectory
+    episodes: list[tuple[str, Episode]]
+    playing_seconds: float
+    waiting_seconds: float
+    environment_step_ms: float
+    rss_mib: float
+
+
+class RolloutActor:
+    """Plays a batch of games in a process of its own, on one CPU thread."""
+
+    def __init__(self, config: dict[str, Any], seed: int) -> None:
+        self._config, self._seed = config, seed
+
+    def start(self) -> int:
+        """Start the games and return the id of this process."""
+        # Not done when the actor is made: Ray passes on the text of an error there, but not the error.
+        torch.set_num_threads(1)
+        run = from_dict(self._config)
+        games = make_environment(run.environment, run.actors.games_per_actor, seed=self._seed)
+        self._environment = StepTimer(games)
+        self._agent = Agent(spec_of(games), run.agent)
+        self._opponents = opponents_of(run.environment, run.actors.games_per_actor)
+        self._rollout = Rollout(self._environment, self._agent, unroll_length=run.actors.unroll_length, seed=self._seed)
+        self._version = -1
+        self._idle_since = time.perf_counter()
+        return os.getpid()
+
+    def unroll(self, weights: dict[str, np.ndarray[Any, Any]], version: int) -> Unroll:
+        """Return one unroll played with these weights."""
+        start = time.perf_counter()
+        if version != self._version:
+            self._agent.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+            self._version = version
+        trajectory, episodes = self._rollout.collect(version)
+        end = time.perf_counter()
+        waited, self._idle_since = start - self._idle_since, end
+        return Unroll(
+            trajectory=trajectory,
+            episodes=[(self._opponents[episode.row], episode) for episode in episodes],
+            playing_seconds=end - start,
+            waiting_seconds=waited,
+            environment_step_ms=self._environment.take_milliseconds(),
+            rss_mib=psutil.Process().memory_info().rss / _MIB,
+        )
+
+
+@dataclass
+class _Seat:
+    """One of the actors that play: its handle, its process (None until it has started), what it was asked for last."""
+
+    actor: Any
+    started: Any
+    process_id: int | None = None
+    request: Any = None
+    since: float = 0.0
+    failures: int = 0
+
+
+class RaySource:
+    """Keeps Ray actors playing; a thread of its own hands them weights and queues their unrolls.
+
+    An actor that dies, hangs, grows too large or whose game crashes is replaced and counted. The queue is bounded:
+    while it is full, actors wait.
+
+    Raises:
+        ActorError: if the actors cannot start, with the reason the first of them gave, or cannot be kept running.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config, self._plain_config = config, to_dict(config)
+        self._unrolls: queue.Queue[Unroll] = queue.Queue(maxsize=max(1, config.actors.queue_size))
+        self._taken = threading.Event()
+        self._stop = threading.Event()
+        self._failure: Exception | None = None
+        self._restarts = 0
+        self._num_started = 0
+        self._feeder = threading.Thread(target=self._feed, name="actor-feeder", daemon=True)
+        start_ray(config.actors.num_actors)
+        # One CPU each, so that Ray spreads them over the machines of a cluster.
+        self._actor_class = ray.remote(num_cpus=1, max_restarts=0)(RolloutActor)
+        self._seats = [self._new_seat() for _ in range(config.actors.num_actors)]
+        try:
+            self._wait_for_start()
+        except BaseException:
+            self.close()
+            raise
+
+    def process_ids(self) -> list[int]:
+        """Return the process id of each actor that has started."""
+        return [seat.process_id for seat in self._seats if seat.process_id is not None]
+
+    def next(self) -> Experience:
+        """Return the next unrolls, in the order in which they were finished."""
+        start = time.perf_counter()
+        unrolls = [self._next_unroll() for _ in range(self._config.unrolls_per_update)]
+        waited = time.perf_counter() - start
+        playing = sum(unroll.playing_seconds for unroll in unrolls)
+        waiting = sum(unroll.waiting_seconds for unroll in unrolls)
+        metrics = {
+            "rollout/learner_waiting_seconds": waited,
+            "rollout/actor_waiting_share": waiting / max(playing + waiting, 1e-9),
+            "rollout/actor_rss_mib": max(unroll.rss_mib for unroll in unrolls),
+            "rollout/queue_depth": float(self._unrolls.qsize()),
+            "env/step_ms": float(np.mean([unroll.environment_step_ms for unroll in unrolls])),
+            "env/restarts": float(self._restarts),
+        }
+        episodes = [episode for unroll in unrolls for episode in unroll.episodes]
+        return Experience([unroll.trajectory for unroll in unrolls], episodes, metrics)
+
+    def publish(self, agent: Agent, version: int) -> None:
+        """Put numbered weights into the object store: actors begin with the first and get newer ones at each unroll."""
+        weights = {name: value.detach().cpu().numpy() for name, value in agent.state_dict().items()}
+        # One assignment: the feeder must not see new weights with an old number.
+        self._numbered_weights = (ray.put(weights), version)
+        if not self._feeder.is_alive() and not self._stop.is_set():
+            self._feeder.start()
+
+    def restart(self, seed: int) -> None:
+        """Do nothing: actors play on."""
+
+    def close(self) -> None:
+        """Stop the thread, end the actors' processes and Ray."""
+        self._stop.set()
+        if self._feeder.is_alive():
+            self._feeder.join(timeout=30)
+        for seat in self._seats:
+            ray.kill(seat.actor)
+        stop_ray()
+
+    def _new_seat(self) -> _Seat:
+        # A replaced actor must not replay the games of the one before it.
+        seed = int(np.random.SeedSequence([self._config.seed, self._num_started]).generate_state(1)[0])
+        self._num_started += 1
+        actor: Any = self._actor_class.remote(self._plain_config, seed)
+        return _Seat(actor=actor, started=actor.start.remote())
+
+    def _wait_for_start(self) -> None:
+        """Wait for the first actors: what is wrong with them would be wrong with any that replaced them."""
+        try:
+            timeout = self._config.actors.unroll_timeout_seconds
+            for seat in self._seats:
+                seat.process_id = ray.get(seat.started, timeout=timeout)
+        except ray.exceptions.RayError as error:
+            reason = getattr(error, "cause", None)
+            if isinstance(reason, GameError):
+                raise reason from None
+            raise ActorError(f"the actors did not start: {_summary(error)}") from error
+
+    def _next_unroll(self) -> Unroll:
+        while True:
+            if self._failure is not None:
+                raise ActorError(f"the actors could not be kept running: {self._failure}") from self._failure
+            with contextlib.suppress(queue.Empty):
+                unroll = self._unrolls.get(timeout=_POLL_SECONDS)
+                self._taken.set()
+                return unroll
+
+    def _feed(self) -> None:
+        """Keep every actor busy until told to stop."""
+        try:
+            for seat in self._seats:
+                self._ask(seat)
+            while not self._stop.is_set():
+                requests = {seat.request: seat for seat in self._seats}
+                ready, _ = ray.wait(list(requests), num_returns=1, timeout=_POLL_SECONDS)
+                for request in ready or self._overdue():
+                    self._receive(requests[request])
+                    self._ask(requests[request])
+        except Exception as error:  # noqa: BLE001  # handed to the thread that waits for unrolls
+            if not self._stop.is_set():
+                self._failure = error
+
+    def _ask(self, seat: _Seat) -> None:
+        weights, version = self._numbered_weights
+        seat.request, seat.since = seat.actor.unroll.remote(weights, version), time.monotonic()
+
+    def _overdue(self) -> list[Any]:
+        limit = time.monotonic() - self._config.actors.unroll_timeout_seconds
+        return [seat.request for seat in self._seats if seat.since < limit]
+
+    def _receive(self, seat: _Seat) -> None:
+        """Queue a finished unroll; replace the actor if it failed, hangs or has grown too large."""
+        try:
+            if seat.process_id is None:
+                seat.process_id = ray.get(seat.started, timeout=0)
+            unroll = ray.get(seat.request, timeout=0)
+        except ray.exceptions.RayError as error:
+            if not _may_be_replaced(error):
+                raise
+            self._replace(seat, _summary(error))
+            seat.failures += 1
+            if seat.failures > _MOST_FAILURES_IN_A_ROW:
+                raise ActorError(f"an actor failed {seat.failures} times in a row: {_summary(error)}") from error
+            return
+        seat.failures = 0
+        self._enqueue(unroll)
+        if unroll.rss_mib > self._config.actors.max_rss_mib:
+            self._replace(seat, f"it holds {unroll.rss_mib:.0f} MiB")
+
+    def _enqueue(self, unroll: Unroll) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._unrolls.put(unroll, timeout=_POLL_SECONDS)
+                break
+        # Without room to wait in, the next unroll begins when this one is taken, with the weights of that moment.
+        while self._config.actors.queue_size == 0 and not self._unrolls.empty() and not self._stop.is_set():
+            self._taken.clear()
+            if not self._unrolls.empty():
+                self._taken.wait(_POLL_SECONDS)
+
+    def _replace(self, seat: _Seat, reason: str) -> None:
+        logger.warning("the actor with process %s is replaced: %s", seat.process_id, reason)
+        ray.kill(seat.actor)
+        self._restarts += 1
+        new = self._new_seat()
+        seat.actor, seat.started, seat.process_id = new.actor, new.started, None
+
+
+def _may_be_replaced(error: Exception) -> bool:
+    """Return whether an actor failed in a way that the next one need not: it died, hangs, or its game crashed."""
+    lost = (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.OutOfMemoryError)
+    return isinstance(error, lost) or isinstance(getattr(error, "cause", None), GameError)
+
+
+def _summary(error: Exception) -> str:
+    """Return one line: the error inside the actor, or the kind of its death."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, Exception):
+        return f"{type(cause).__name__}: {cause}"
+    if isinstance(error, ray.exceptions.GetTimeoutError):
+        return "it took too long"
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,67 @@
+"""Whether a checkpoint fits the game and the layouts it is about to be used with."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from training.checkpoint_errors import CheckpointMismatchError
+from training.files import to_json
+
+_MISSING = "nothing"
+_SHOWN_DIFFERENCES = 20
+
+_logger = logging.getLogger(__name__)
+
+
+def check_compatible(
+    metadata: Mapping[str, Any], expected: Mapping[str, Any], allow_mismatch: bool = False
+) -> list[str]:
+    """Return the differences between a checkpoint's metadata and what is expected of it, one line each.
+
+    Args:
+        metadata: of the checkpoint.
+        expected: the entries that must agree, such as `game`, `observation_layout`, `action_layout`; others may differ.
+        allow_mismatch: warn in place of refusing.
+
+    Raises:
+        CheckpointMismatchError: if anything differs and allow_mismatch is False, naming every difference.
+    """
+    # Both as JSON gives them back, or a tuple would differ from the list it became.
+    wanted = json.loads(to_json(dict(expected)))
+    found = json.loads(to_json({key: metadata[key] for key in wanted if key in metadata}))
+    differences = list(_differences(found, wanted, ""))
+    if not differences:
+        return []
+    shown = [f"  {line}" for line in differences[:_SHOWN_DIFFERENCES]]
+    if len(differences) > _SHOWN_DIFFERENCES:
+        shown.append(f"  and {len(differences) - _SHOWN_DIFFERENCES} more")
+    listed = "\n".join(shown)
+    if allow_mismatch:
+        _logger.warning("the checkpoint was made for something else:\n%s", listed)
+        return differences
+    raise CheckpointMismatchError(
+        f"the checkpoint was made for something else:\n{listed}\n"
+        "Use the game version, map and settings it was trained with, pass a checkpoint that was trained with these, or "
+        "allow the mismatch if you know that the agent can cope with it"
+    )
+
+
+def _differences(found: Any, wanted: Any, place: str) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*wanted, *(key for key in found if key not in wanted)]:
+            yield from _differences(
+                found.get(key, _MISSING), wanted.get(key, _MISSING), f"{place}.{key}" if place else key
+            )
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        for index, (found_item, wanted_item) in enumerate(zip(found, wanted, strict=True)):
+            yield from _differences(found_item, wanted_item, f"{place}[{index}]")
+    elif found != wanted:
+        yield f"{place}: expected {_short(wanted)}, the checkpoint has {_short(found)}"
+
+
+def _short(value: Any) -> str:
+    text = value if value == _MISSING else json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

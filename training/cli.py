@@ -1,0 +1,277 @@
+"""The command `perceiver-star`: options in, progress and tables out. Only this module prints."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from training.machine import installed_version
+
+if TYPE_CHECKING:
+    from training.episode_evaluation import ReturnResult
+    from training.evaluation import MatchResult
+    from training.loop import Update
+    from training.run import TrainingRun
+
+PROGRAM = "perceiver-star"
+EXTRAS_INSTALL_COMMAND = "pip install 'perceiver-star[microrts,train]'"
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+_PLAIN_LINE_SECONDS = 15.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 2 bad input or something missing, 1 failed, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if name in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if arguments else BAD_INPUT
+    if name in ("-V", "--version"):
+        print(f"{PROGRAM} {installed_version(PROGRAM) or 'unknown'}")
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=3, cutoff=0.5) or list(COMMANDS)
+        return _error(f"unknown command {name!r}: did you mean {' or '.join(close)}?", BAD_INPUT)
+    try:
+        return COMMANDS[name](rest)
+    except KeyboardInterrupt:
+        return _error("interrupted", INTERRUPTED)
+    except ModuleNotFoundError as error:
+        return _missing_module(error)
+    except BrokenPipeError:  # as in `perceiver-star recipes | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        return _error(_message(error), code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of an error that its message explains; None for one that only a traceback can."""
+    from envs.errors import GameCrashedError, GameError, UnknownNameError
+    from training.checkpoint_errors import CheckpointError, CheckpointWriteError
+    from training.config import ConfigError
+    from training.run_directory import RunDirectoryError
+
+    if isinstance(error, (GameCrashedError, CheckpointWriteError)):
+        return FAILED
+    if isinstance(error, (UnknownNameError, ConfigError, CheckpointError, RunDirectoryError, GameError)):
+        return BAD_INPUT
+    return FAILED if isinstance(error, OSError) else None
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _missing_module(error: ModuleNotFoundError) -> int:
+    ours = ("perceiver_io", "agent", "envs", "training")
+    if error.name is None or error.name.partition(".")[0] in ours:
+        raise error
+    return _error(f"{error.name} is not installed; install it with: {EXTRAS_INSTALL_COMMAND}", BAD_INPUT)
+
+
+def _error(message: str, code: int) -> int:
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    return code
+
+
+def _usage() -> str:
+    lines = [f"usage: {PROGRAM} COMMAND [OPTIONS]", ""]
+    lines += [f"  {name:<10} {(command.__doc__ or '').partition('.')[0]}" for name, command in COMMANDS.items()]
+    return "\n".join([*lines, "", f"`{PROGRAM} COMMAND --help` lists a command's options."])
+
+
+def train(arguments: list[str]) -> int:
+    """Train an agent by a recipe, measure it and record games."""
+    from training.final_evaluation import evaluate_run
+    from training.interruption import stop_on_signals
+    from training.options import parse_train
+    from training.run import open_run
+
+    options = parse_train(arguments, f"{PROGRAM} train")
+    run = open_run(
+        options.config,
+        options.run_path,
+        resume=options.resume == "auto",
+        allow_version_mismatch=options.allow_version_mismatch,
+    )
+    print(f"run directory {run.directory.path}, recipe {run.config.recipe}", flush=True)
+    if run.checkpoint:
+        print(f"going on from {run.checkpoint} with the settings stored there and those given", flush=True)
+    go_on = f"{PROGRAM} train --run-dir {run.directory.path} --resume auto"
+    with stop_on_signals() as stop:
+        if run.complete:
+            print("training is complete", flush=True)
+        else:
+            with _training_progress(run) as report:
+                run.train(report, stop)
+            print(f"{'stopped' if not run.complete else 'trained'}; checkpoint {run.checkpoint}", flush=True)
+        evaluation = None
+        if run.complete and not stop.is_set():
+            with _counting("evaluating", "games") as count:
+                evaluation = evaluate_run(run, count, stop)
+        if stop.is_set():
+            print(f"go on with: {go_on}")
+            return 0
+    if evaluation:
+        _print_matches(evaluation.results, evaluation.baseline)
+        _print_returns(evaluation.returns)
+        print(f"{run.directory.evaluation_file} holds the results, {run.directory.games} recorded games")
+    return 0
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Play matches of a checkpoint, chance or an AI against the game's AIs."""
+    import tyro
+
+    from training.files import replace_durably, to_json
+    from training.final_evaluation import play_episode_batches, play_matches
+    from training.interruption import stop_on_signals
+    from training.options import EvaluateOptions, prepare_evaluation
+
+    options = tyro.cli(EvaluateOptions, args=arguments, prog=f"{PROGRAM} evaluate")
+    asked = prepare_evaluation(options)
+    with stop_on_signals() as stop, _counting("evaluating", "games") as count:
+        how: dict[str, Any] = {"num_workers": options.workers, "report": count, "stop": stop}
+        matches = play_matches(asked.players, asked.matches, **how) if asked.matches else []
+        episodes = play_episode_batches(asked.players, asked.episodes, **how) if asked.episodes else []
+    if matches is None or episodes is None:
+        raise KeyboardInterrupt
+    _print_matches(matches)
+    _print_returns(episodes)
+    if options.output is not None:
+        rows = [*(result.to_row() for result in matches), *(result.to_row() for result in episodes)]
+        replace_durably(options.output, to_json(rows))
+    return 0
+
+
+def watch(arguments: list[str]) -> int:
+    """Play one game and write it to a GIF."""
+    import tyro
+
+    from training.options import WatchOptions, prepare_recording
+    from training.recording import record_game
+
+    options = tyro.cli(WatchOptions, args=arguments, prog=f"{PROGRAM} watch")
+    player, recording = prepare_recording(options)
+    game = record_game(player, recording)
+    outcome = {1: "won", 0: "drawn", -1: "lost"}[game.outcome]
+    print(f"{outcome} after {game.game_steps} game steps; {game.path} has {game.frames} pictures")
+    return 0
+
+
+def doctor(arguments: list[str]) -> int:
+    """Look for everything that training and games need, with the line that mends what is missing."""
+    from training.doctor import diagnose
+
+    _refuse(arguments, "doctor")
+    optional = ("StarCraft II", "pysc2")
+    findings = diagnose()
+    for finding in findings:
+        print(f"{finding.status:<8} {finding.name:<18} {finding.detail}")
+        if finding.remedy:
+            print(f"{'':<27} -> {finding.remedy}")
+    return FAILED if any(f.status == "missing" and f.name not in optional for f in findings) else 0
+
+
+def recipes(arguments: list[str]) -> int:
+    """List the recipes, with what hardware each is for."""
+    from training.recipes import RECIPES
+
+    _refuse(arguments, "recipes")
+    for name, recipe in RECIPES.items():
+        print(f"{name:<16} {recipe().hardware:<40} {(recipe.__doc__ or '').partition(chr(10))[0]}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    command.__name__: command for command in (train, evaluate, watch, doctor, recipes)
+}
+
+
+def _refuse(arguments: list[str], command: str) -> None:
+    if arguments in (["-h"], ["--help"]):
+        print(f"usage: {PROGRAM} {command}\n\n{COMMANDS[command].__doc__}")
+        raise SystemExit(0)
+    if arguments:
+        raise SystemExit(_error(f"{command} takes no options, got {' '.join(arguments)}", BAD_INPUT))
+
+
+@contextmanager
+def _live_line(bar: bool) -> Iterator[Callable[[str, float, bool], None]]:
+    """Give a function that shows text and share done: on a live line, or now and then on lines of its own."""
+    if not sys.stdout.isatty():
+        next_line = 0.0
+
+        def show_plainly(text: str, share: float, last: bool) -> None:
+            nonlocal next_line
+            if last or time.monotonic() >= next_line:
+                next_line = time.monotonic() + _PLAIN_LINE_SECONDS
+                print(f"{100 * share:3.0f} % | {text}", flush=True)
+
+        yield show_plainly
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = [*([BarColumn(bar_width=12)] if bar else []), TaskProgressColumn(), TextColumn("{task.description}")]
+    with Progress(*columns, refresh_per_second=4) as live:
+        task = live.add_task("starting", total=1.0)
+        yield lambda text, share, last: live.update(task, description=text, completed=share)
+
+
+@contextmanager
+def _training_progress(run: TrainingRun) -> Iterator[Callable[[Update], None]]:
+    """Give a function that shows each update."""
+    from training.progress_line import ProgressLine
+
+    line = ProgressLine(run.config, run.progress)
+    with _live_line(bar=True) as show:
+        yield lambda update: show(line.text(update), update.progress.share(run.config), run.complete)
+
+
+@contextmanager
+def _counting(doing: str, things: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows how many of all things are done."""
+    with _live_line(bar=True) as show:
+        yield lambda done, total: show(f"{doing}: {done} of {total} {things}", done / max(total, 1), done == total)
+
+
+def _print_matches(results: Sequence[MatchResult], baseline: Sequence[MatchResult] = ()) -> None:
+    from training.evaluation import result_table
+
+    if results:
+        modes = " and ".join(dict.fromkeys(result.mode for result in results))
+        print(f"{results[0].contestant} ({modes}) on {results[0].map_path}, win rates with their 95 % interval")
+        _print_table(*result_table(results, baseline))
+
+
+def _print_returns(results: Sequence[ReturnResult]) -> None:
+    from training.episode_evaluation import return_table
+
+    if results:
+        print(f"{results[0].env_id}, mean returns with their 95 % interval")
+        _print_table(*return_table(results))
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for column in header:
+        table.add_column(column, justify="left" if column in ("opponent", "agent", "mode") else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # A piped table is not cut to the width of a terminal.
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,0 +1,96 @@
+"""Environment configs -> batched environments."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Any
+
+from agent.interface import AgentSpec
+from training.config import EnvironmentConfig, GymnasiumConfig, MicroRTSConfig
+from training.rollout import BatchedEnvironment
+
+
+def make_environment(
+    config: EnvironmentConfig,
+    num_games: int,
+    *,
+    seed: int,
+    opponents: Sequence[str] | None = None,
+    agent_players: Sequence[int] | None = None,
+) -> BatchedEnvironment:
+    """Return a batch of games.
+
+    Args:
+        config: what is played.
+        num_games: how many games are stepped together.
+        seed: of the games.
+        opponents: the opponent in each game; default: the config's, dealt out in turn.
+        agent_players: the side (0 or 1) that the agent plays in each game; default: in turn, each opponent on both
+            sides.
+    """
+    if isinstance(config, GymnasiumConfig):
+        from envs.gymnasium_adapter import GymnasiumVectorEnv
+
+        adapted: BatchedEnvironment = GymnasiumVectorEnv(config.env_id, num_games, seed=seed)
+        return adapted
+    assert isinstance(config, MicroRTSConfig)
+    from envs.microrts.vector_env import MicroRTSVectorEnv
+
+    if opponents is None:
+        opponents = opponents_of(config, num_games)
+    if agent_players is None:
+        agent_players = [game % 2 for game in range(num_games)]
+    games: BatchedEnvironment = MicroRTSVectorEnv(
+        map_path=config.map_path,
+        opponents=opponents,
+        agent_players=agent_players,
+        max_steps=config.max_steps,
+        reward_weights=config.reward_weights,
+        skip_idle_steps=config.skip_idle_steps,
+        seed=seed,
+    )
+    return games
+
+
+def opponents_of(config: EnvironmentConfig, num_games: int) -> list[str]:
+    """Return the opponent in each game of a batch: the config's, dealt out in turn to pairs of games, one a side."""
+    if isinstance(config, GymnasiumConfig):
+        return ["environment"] * num_games
+    return [config.opponents[game // 2 % len(config.opponents)] for game in range(num_games)]
+
+
+def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None = None) -> None:
+    """Check that all opponents exist: those of the config, or the given ones.
+
+    Raises:
+        UnknownNameError: for the first that does not, with close matches.
+    """
+    if isinstance(config, GymnasiumConfig):
+        if opponents:
+            raise ValueError(f"{config.env_id} has no opponents, got {', '.join(opponents)}")
+        return
+    from envs.microrts.ais import ai_factory
+
+    if opponents is None:
+        opponents = config.opponents
+        if not opponents:
+            raise ValueError("environment.opponents is empty: name at least one AI")
+    for opponent in dict.fromkeys(opponents):
+        ai_factory(opponent)
+
+
+def spec_of(environment: BatchedEnvironment) -> AgentSpec:
+    """Return the agent's view of an environment."""
+    return AgentSpec.from_spaces(
+        environment.single_observation_space, environment.single_action_space, environment.reward_term_names
+    )
+
+
+def game_build(config: EnvironmentConfig) -> dict[str, Any]:
+    """Return what identifies the game: name, version, map."""
+    if isinstance(config, GymnasiumConfig):
+        return {"name": config.env_id, "gymnasium": importlib.metadata.version("gymnasium")}
+    from envs.microrts import game_version
+
+    return {"name": "microrts", "map": config.map_path, **game_version()}

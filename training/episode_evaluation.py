@@ -1,0 +1,131 @@
+"""Seeded episodes of environments that know no opponents, and the mean return in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import EvaluationConfig, GymnasiumConfig
+from training.environments import make_environment
+from training.policies import play_episodes
+from training.recording import Player
+
+Array = NDArray[Any]
+
+_Z95 = 1.96
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeBatch:
+    """Episodes of one player in one mode that are played together; a job for `run_jobs`."""
+
+    player: str
+    environment: GymnasiumConfig
+    mode: str
+    num_games: int
+    seed: int
+
+    def run(self, players: Mapping[str, Player]) -> Array:
+        """Play the episodes and return their returns [num_games]."""
+        environment = make_environment(self.environment, self.num_games, seed=self.seed)
+        try:
+            policy = players[self.player].policy(environment, self.mode)
+            return play_episodes(environment, policy, seed=self.seed).returns
+        finally:
+            environment.close()
+
+
+@dataclass(frozen=True)
+class ReturnResult:
+    """Returns of a player's episodes in one mode."""
+
+    player: str
+    env_id: str
+    mode: str
+    returns: Array
+
+    @property
+    def mean(self) -> float:
+        """The mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the mean's 95 % interval, by the normal approximation; nan for a single episode."""
+        count = len(self.returns)
+        return _Z95 * float(self.returns.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the result as a row of evaluation.json."""
+        half_width = self.half_width if math.isfinite(self.half_width) else None
+        return {
+            "agent": self.player,
+            "environment": self.env_id,
+            "mode": self.mode,
+            "episodes": len(self.returns),
+            "mean_return": self.mean,
+            "low": None if half_width is None else self.mean - half_width,
+            "high": None if half_width is None else self.mean + half_width,
+            "min_return": float(self.returns.min()),
+            "max_return": float(self.returns.max()),
+        }
+
+
+def plan_episodes(
+    environment: GymnasiumConfig, config: EvaluationConfig, players: Sequence[str], *, seed: int = 0
+) -> list[EpisodeBatch]:
+    """Return the episodes that a config asks for; all players meet the same ones.
+
+    Args:
+        environment: what is played.
+        config: games and modes; its opponents and step limit do not apply.
+        players: by name.
+        seed: of episodes and actions.
+    """
+    firsts = range(0, config.games, config.games_at_once)
+    return [
+        EpisodeBatch(
+            player=player,
+            environment=environment,
+            mode=mode,
+            num_games=min(config.games_at_once, config.games - first),
+            seed=int(np.random.SeedSequence([seed, first]).generate_state(1)[0]),
+        )
+        for player in players
+        for mode in config.modes
+        for first in firsts
+    ]
+
+
+def return_results(batches: Sequence[EpisodeBatch], returns: Sequence[Array]) -> list[ReturnResult]:
+    """Return the results of each player and mode, in the order of the plan."""
+    merged: dict[tuple[str, str, str], list[Array]] = {}
+    for batch, played in zip(batches, returns, strict=True):
+        merged.setdefault((batch.player, batch.environment.env_id, batch.mode), []).append(played)
+    return [ReturnResult(*key, np.concatenate(parts)) for key, parts in merged.items()]
+
+
+def return_metrics(results: Sequence[ReturnResult]) -> dict[str, float]:
+    """Return the figures for TensorBoard; the first mode goes by the plain name."""
+    metrics: dict[str, float] = {}
+    for result in results:
+        name = "evaluation/episodic_return"
+        metrics[f"{name}_{result.mode}" if name in metrics else name] = result.mean
+    return metrics
+
+
+def return_table(results: Sequence[ReturnResult]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of text, one row a player and mode."""
+    header = ["agent", "mode", "episodes", "mean return", "95 %", "lowest", "highest"]
+    rows = []
+    for result in results:
+        low, high = result.mean - result.half_width, result.mean + result.half_width
+        figures = [f"{result.mean:.1f}", f"{low:.1f}-{high:.1f}"]
+        extremes = [f"{result.returns.min():.1f}", f"{result.returns.max():.1f}"]
+        rows.append([result.player, result.mode, str(len(result.returns)), *figures, *extremes])
+    return header, rows

@@ -1,0 +1,203 @@
+"""Seeded matches on both sides, and what they say about strength.
+
+Matches are planned as batches, each with a seed that depends on nothing but what it is, so that it does not matter
+where and in which order they are played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import EvaluationConfig, MicroRTSConfig
+from training.statistics import WinRate
+
+Array = NDArray[Any]
+
+
+class Contestant(Protocol):
+    """One whose strength is measured."""
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The ways in which it can play."""
+        ...
+
+    def play(self, batch: MatchBatch) -> Array:
+        """Return the outcome of each game, seen by the contestant: +1, 0 or -1."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchBatch:
+    """Games of one contestant against one opponent, on one side and in one mode, that are played together."""
+
+    contestant: str
+    environment: MicroRTSConfig
+    opponent: str
+    side: int
+    mode: str
+    num_games: int
+    seed: int
+
+    def run(self, contestants: Mapping[str, Contestant]) -> Array:
+        """Play the games and return their outcomes."""
+        return contestants[self.contestant].play(self)
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """Outcomes of a contestant's games against one opponent in one mode, on one side or (None) on both."""
+
+    contestant: str
+    opponent: str
+    map_path: str
+    side: int | None
+    mode: str
+    result: WinRate
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the result as a row of evaluation.json."""
+        return {
+            "agent": self.contestant,
+            "opponent": self.opponent,
+            "map": self.map_path,
+            "side": self.side,
+            "mode": self.mode,
+            **self.result.to_row(),
+        }
+
+
+def plan_matches(
+    environment: MicroRTSConfig,
+    config: EvaluationConfig,
+    contestants: Mapping[str, Contestant],
+    *,
+    seed: int = 0,
+) -> list[MatchBatch]:
+    """Return the matches that a config asks for: every contestant, opponent, mode and side.
+
+    All contestants meet the same games: a batch's seed depends on `seed`, its side and its number only.
+
+    Args:
+        environment: map and rules; the config's step limit takes the place of its own.
+        config: opponents, games, modes. A contestant that plays in none of the modes plays in its own first one.
+        contestants: by name.
+        seed: of games and actions.
+    """
+    environment = replace(environment, max_steps=config.max_steps)
+    batches = []
+    for name, contestant in contestants.items():
+        modes = [mode for mode in config.modes if mode in contestant.modes] or contestant.modes[:1]
+        for opponent in config.opponents:
+            for mode in modes:
+                for side in (0, 1):
+                    games = (config.games + 1 - side) // 2
+                    for first in range(0, games, config.games_at_once):
+                        batches.append(
+                            MatchBatch(
+                                contestant=name,
+                                environment=environment,
+                                opponent=opponent,
+                                side=side,
+                                mode=mode,
+                                num_games=min(config.games_at_once, games - first),
+                                seed=int(np.random.SeedSequence([seed, side, first]).generate_state(1)[0]),
+                            )
+                        )
+    return batches
+
+
+def match_results(batches: Sequence[MatchBatch], outcomes: Sequence[Array]) -> list[MatchResult]:
+    """Return the results of each contestant, opponent, mode and side, in the order of the plan.
+
+    Args:
+        batches: what was planned.
+        outcomes: of the games of each batch.
+    """
+    merged: dict[tuple[str, str, str, int, str], list[Array]] = {}
+    for batch, played in zip(batches, outcomes, strict=True):
+        key = (batch.contestant, batch.opponent, batch.environment.map_path, batch.side, batch.mode)
+        merged.setdefault(key, []).append(played)
+    return [MatchResult(*key, _win_rate(np.concatenate(parts))) for key, parts in merged.items()]
+
+
+def _win_rate(outcomes: Array) -> WinRate:
+    wins, losses = int((outcomes > 0).sum()), int((outcomes < 0).sum())
+    return WinRate(games=len(outcomes), wins=wins, draws=len(outcomes) - wins - losses, losses=losses)
+
+
+def both_sides(results: Iterable[MatchResult]) -> list[MatchResult]:
+    """Return the results with the two sides added up."""
+    merged: dict[tuple[str, str, str, str], list[WinRate]] = {}
+    for result in results:
+        merged.setdefault((result.contestant, result.opponent, result.map_path, result.mode), []).append(result.result)
+    return [
+        MatchResult(contestant, opponent, map_path, None, mode, _sum(parts))
+        for (contestant, opponent, map_path, mode), parts in merged.items()
+    ]
+
+
+def _sum(parts: Sequence[WinRate]) -> WinRate:
+    return WinRate(
+        games=sum(part.games for part in parts),
+        wins=sum(part.wins for part in parts),
+        draws=sum(part.draws for part in parts),
+        losses=sum(part.losses for part in parts),
+    )
+
+
+def result_metrics(results: Iterable[MatchResult]) -> dict[str, float]:
+    """Return the figures of a contestant's results for TensorBoard, both sides together.
+
+    The first mode goes by the plain name, `evaluation/win_rate/<opponent>`; others have it in theirs.
+    """
+    metrics: dict[str, float] = {}
+    for total in both_sides(results):
+        name = "evaluation/win_rate"
+        if f"{name}/{total.opponent}" in metrics:
+            name = f"{name}_{total.mode}"
+        metrics[f"{name}/{total.opponent}"] = total.result.win_rate
+        metrics[f"{name}_low/{total.opponent}"] = total.result.low
+        metrics[f"{name}_high/{total.opponent}"] = total.result.high
+        metrics[f"{name}_games/{total.opponent}"] = float(total.result.games)
+    return metrics
+
+
+def mean_win_rate(results: Iterable[MatchResult]) -> float:
+    """Return the mean over opponents and modes."""
+    return float(np.mean([total.result.win_rate for total in both_sides(results)]))
+
+
+def result_table(
+    results: Sequence[MatchResult], baseline: Sequence[MatchResult] = (), *, baseline_name: str = "untrained"
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of text: each opponent and mode, both sides together, and the win rate on each.
+
+    Where there is only one mode, it has no column.
+
+    Args:
+        results: of one contestant, side by side.
+        baseline: of another one against the same opponents; its win rates become the last column.
+        baseline_name: heads that column.
+    """
+    header = ["opponent", "mode", "games", "W", "D", "L", "win rate", "95 %", "side 0", "side 1"]
+    rows = []
+    for total in both_sides(results):
+        parts = [part for part in results if (part.opponent, part.mode) == (total.opponent, total.mode)]
+        sides = [f"{100 * part.result.win_rate:.0f} %" for part in sorted(parts, key=lambda part: part.side or 0)]
+        rate = total.result
+        counts = [str(count) for count in (rate.games, rate.wins, rate.draws, rate.losses)]
+        interval = f"{100 * rate.low:.0f}-{100 * rate.high:.0f}"
+        rows.append([total.opponent, total.mode, *counts, f"{100 * rate.win_rate:.0f} %", interval, *sides])
+    if baseline:
+        header.append(baseline_name)
+        rates = {total.opponent: f"{100 * total.result.win_rate:.0f} %" for total in both_sides(baseline)}
+        rows = [[*row, rates.get(row[0], "")] for row in rows]
+    if len({row[1] for row in rows}) == 1:  # then it goes without saying, or into a title
+        header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
+    return header, rows

@@ -1,0 +1,190 @@
+"""What a run ends with: matches or episodes, figures, and a recorded game against each opponent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+
+from agent.agent import Agent
+from training.config import GymnasiumConfig, MicroRTSConfig, to_dict
+from training.contestants import AgentContestant
+from training.episode_evaluation import EpisodeBatch, ReturnResult, plan_episodes, return_metrics, return_results
+from training.evaluation import MatchBatch, MatchResult, match_results, mean_win_rate, plan_matches, result_metrics
+from training.evaluation_workers import run_jobs
+from training.files import replace_durably, to_json
+from training.recording import GameRecording, RecordedGame
+from training.run import TrainingRun
+
+TRAINED, UNTRAINED = "trained", "untrained"
+_SECONDS_PER_GAME_STEP = 0.25  # AIs that search take up to a tenth of a second
+_LONGEST_EPISODES_SECONDS = 3600.0
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalEvaluation:
+    """What was found.
+
+    Attributes:
+        results: matches of the trained agent.
+        baseline: the same matches of the network as it was before training.
+        returns: episodes, where there are no opponents.
+        games: recorded games.
+    """
+
+    results: list[MatchResult] = field(default_factory=list)
+    baseline: list[MatchResult] = field(default_factory=list)
+    returns: list[ReturnResult] = field(default_factory=list)
+    games: list[RecordedGame] = field(default_factory=list)
+
+
+def evaluate_run(run: TrainingRun, report: Report, stop: threading.Event) -> FinalEvaluation | None:
+    """Play what a run ends with, write evaluation.json, TensorBoard's figures and a GIF for each opponent.
+
+    Args:
+        run: a run that has trained; its processes have ended.
+        report: called with the games played and all games after every batch.
+        stop: once set, the games end.
+
+    Returns:
+        What was found, or None where it was stopped.
+    """
+    players = {TRAINED: AgentContestant(run.agent)}
+    if run.config.evaluation.untrained_baseline:
+        players[UNTRAINED] = AgentContestant(untrained_agent(run))
+    if isinstance(run.config.environment, GymnasiumConfig):
+        return _evaluate_returns(run, run.config.environment, players, report, stop)
+    return _evaluate_matches(run, run.config.environment, players, report, stop)
+
+
+def untrained_agent(run: TrainingRun) -> Agent:
+    """Return the run's network as it was before any training."""
+    with torch.random.fork_rng():
+        torch.manual_seed(run.config.seed)
+        return Agent(run.agent.spec, run.agent.config)
+
+
+def _evaluate_matches(
+    run: TrainingRun,
+    environment: MicroRTSConfig,
+    players: Mapping[str, AgentContestant],
+    report: Report,
+    stop: threading.Event,
+) -> FinalEvaluation | None:
+    if not run.config.evaluation.opponents:
+        return FinalEvaluation()
+    batches = plan_matches(environment, run.config.evaluation, players)
+    # How the network played before training is compared in one mode only.
+    first_mode = run.config.evaluation.modes[0]
+    batches = [batch for batch in batches if batch.contestant == TRAINED or batch.mode == first_mode]
+    results = play_matches(players, batches, report=report, stop=stop)
+    if results is None:
+        return None
+    trained = [result for result in results if result.contestant == TRAINED]
+    baseline = [result for result in results if result.contestant == UNTRAINED]
+    before = {name.replace("win_rate", "untrained_win_rate"): rate for name, rate in result_metrics(baseline).items()}
+    _write(run, results, {**result_metrics(trained), **before}, {"evaluation/mean_win_rate": mean_win_rate(trained)})
+    games = _record(run, environment, players, stop)
+    return FinalEvaluation(results=trained, baseline=baseline, games=games)
+
+
+def _evaluate_returns(
+    run: TrainingRun,
+    environment: GymnasiumConfig,
+    players: Mapping[str, AgentContestant],
+    report: Report,
+    stop: threading.Event,
+) -> FinalEvaluation | None:
+    batches = plan_episodes(environment, run.config.evaluation, list(players))
+    results = play_episode_batches(players, batches, report=report, stop=stop)
+    if results is None:
+        return None
+    metrics = return_metrics([result for result in results if result.player == TRAINED])
+    _write(run, results, metrics, metrics)
+    return FinalEvaluation(returns=results)
+
+
+class _Result(Protocol):
+    def to_row(self) -> dict[str, Any]: ...
+
+
+def _write(
+    run: TrainingRun, results: Sequence[_Result], metrics: Mapping[str, float], final: Mapping[str, float]
+) -> None:
+    replace_durably(run.directory.evaluation_file, to_json([result.to_row() for result in results]))
+    loggers = run.loggers()
+    try:
+        loggers.log(run.progress.game_steps, metrics)
+        loggers.hparams(to_dict(run.config), final)
+    finally:
+        loggers.close()
+
+
+def _record(
+    run: TrainingRun, environment: MicroRTSConfig, players: Mapping[str, AgentContestant], stop: threading.Event
+) -> list[RecordedGame]:
+    evaluation = run.config.evaluation
+    recordings = [
+        GameRecording(
+            player=TRAINED,
+            environment=replace(environment, max_steps=evaluation.max_steps),
+            opponent=opponent,
+            side=0,
+            mode=evaluation.modes[0],
+            seed=run.config.seed,
+            path=run.directory.games / f"{opponent}.gif",
+        )
+        for opponent in dict.fromkeys(evaluation.opponents)
+    ]
+    return [game for _, game in sorted(run_jobs(players, recordings, stop=stop), key=lambda pair: pair[0])]
+
+
+def play_matches(
+    contestants: Mapping[str, Any],
+    batches: Sequence[MatchBatch],
+    *,
+    num_workers: int | None = None,
+    report: Report = lambda games, all_games: None,
+    stop: threading.Event | None = None,
+) -> list[MatchResult] | None:
+    """Return the results of all planned matches, played on all cores; None where they were stopped."""
+    longest = max((batch.num_games * batch.environment.max_steps for batch in batches), default=0)
+    timeout = 600 + _SECONDS_PER_GAME_STEP * longest
+    outcomes = _play(contestants, batches, timeout, num_workers, report, stop)
+    return None if outcomes is None else match_results(batches, outcomes)
+
+
+def play_episode_batches(
+    players: Mapping[str, Any],
+    batches: Sequence[EpisodeBatch],
+    *,
+    num_workers: int | None = None,
+    report: Report = lambda games, all_games: None,
+    stop: threading.Event | None = None,
+) -> list[ReturnResult] | None:
+    """Return the results of all planned episodes, played on all cores; None where they were stopped."""
+    returns = _play(players, batches, _LONGEST_EPISODES_SECONDS, num_workers, report, stop)
+    return None if returns is None else return_results(batches, returns)
+
+
+def _play(
+    context: Any,
+    batches: Sequence[MatchBatch] | Sequence[EpisodeBatch],
+    timeout: float,
+    num_workers: int | None,
+    report: Report,
+    stop: threading.Event | None,
+) -> list[Any] | None:
+    results: dict[int, Any] = {}
+    games, all_games = 0, sum(batch.num_games for batch in batches)
+    report(games, all_games)
+    for index, result in run_jobs(context, batches, num_workers=num_workers, job_timeout_seconds=timeout, stop=stop):
+        results[index] = result
+        games += batches[index].num_games
+        report(games, all_games)
+    return [results[index] for index in range(len(batches))] if len(results) == len(batches) else None

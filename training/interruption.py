@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM as a flag, so that a run ends at a point where it can be saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Give a flag that the first Ctrl-C or SIGTERM sets; a second one interrupts at once.
+
+    Outside the main thread, which alone hears signals, nothing sets the flag.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        del number, frame
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

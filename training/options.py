@@ -1,0 +1,265 @@
+"""The commands' options, and what they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from agent.interface import AgentSpec
+from training.config import ConfigError, EvaluationConfig, GymnasiumConfig, MicroRTSConfig, TrainConfig, from_dict
+from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
+from training.environments import check_opponents
+from training.episode_evaluation import EpisodeBatch, plan_episodes
+from training.evaluation import MatchBatch, plan_matches
+from training.recipes import get_recipe
+from training.recording import OUR_NAME, GameRecording
+from training.run import environment_spec, load_agent
+from training.run_directory import RunDirectory
+
+DEFAULT_RECIPE = "quickstart"
+DEFAULT_MAP = "maps/8x8/basesWorkers8x8A.xml"
+ALL_OPPONENTS = "all"
+RANDOM_AGENT = "random"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Train an agent, and measure it at the end. Every setting of the recipe can be given as an option."""
+
+    run_dir: Path | None = None
+    """Where everything about the run goes; by default runs/RECIPE-TIME."""
+    resume: Literal["auto", "never"] = "never"
+    """auto goes on with the run in --run-dir, if there is one, with its own settings and those given here."""
+    allow_version_mismatch: bool = False
+    """Go on even if the game or its layout is not the one that the checkpoint was trained with."""
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    """The run."""
+
+    @property
+    def run_path(self) -> Path:
+        """The run directory."""
+        assert self.run_dir is not None
+        return self.run_dir
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Play matches against the game's own AIs, on both sides, and report win rates."""
+
+    checkpoint: Path | None = None
+    """A run directory or a checkpoint in it."""
+    agent: str | None = None
+    """In place of a checkpoint: `random`, or the name of an AI of the game."""
+    opponents: tuple[str, ...] = (ALL_OPPONENTS,)
+    """Names of AIs; `all` are those that answer at once (AIs that search for a while go by name only)."""
+    map_path: Annotated[str | None, tyro.conf.arg(name="map")] = None
+    """The map; by default the one that the checkpoint was trained on, or maps/8x8/basesWorkers8x8A.xml."""
+    games: int = 100
+    """Games against each opponent in each mode, half of them on each side."""
+    modes: tuple[Literal["sampled", "greedy"], ...] = ("sampled", "greedy")
+    """Draw actions from the policy, or take the most likely ones."""
+    max_steps: int | None = None
+    """Game steps after which a match is a draw; by default as at the end of the checkpoint's training, or 2000."""
+    seed: int = 0
+    """Of games and actions; equal seeds play equal games, however many processes there are."""
+    output: Path | None = None
+    """A file for the results as JSON."""
+    workers: int | None = None
+    """Processes; by default one for each usable core."""
+    allow_version_mismatch: bool = False
+    """Play even if the game or its layout is not the one that the checkpoint was trained with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchOptions:
+    """Play one game and write it to a GIF."""
+
+    checkpoint: Path | None = None
+    """A run directory or a checkpoint in it."""
+    agent: str | None = None
+    """In place of a checkpoint: `random`."""
+    opponent: str = "CoacAI"
+    """Name of an AI."""
+    output: Path = Path("game.gif")
+    """The file to write."""
+    map_path: Annotated[str | None, tyro.conf.arg(name="map")] = None
+    """The map; by default the one that the checkpoint was trained on, or maps/8x8/basesWorkers8x8A.xml."""
+    seed: int = 0
+    """Of the game and the actions."""
+    side: Literal[0, 1] = 0
+    """Which player the agent is."""
+    greedy: bool = False
+    """Take the most likely actions in place of drawing them."""
+    max_steps: int | None = None
+    """Game steps after which the game is a draw."""
+    max_frames: int = 150
+    """Pictures, spread evenly over the game."""
+    allow_version_mismatch: bool = False
+    """Play even if the game or its layout is not the one that the checkpoint was trained with."""
+
+
+def parse_train(arguments: list[str], prog: str) -> TrainOptions:
+    """Return the options of `train`: a stored run's settings where it goes on, else the recipe's, and what was given.
+
+    Raises:
+        ConfigError: if a setting is out of its range.
+        UnknownNameError: if there is no such recipe.
+        RunDirectoryError: if the run to go on with cannot be read.
+    """
+    recipe, run_dir = _given(arguments, "--recipe"), _given(arguments, "--run-dir")
+    stored = None
+    if _given(arguments, "--resume") == "auto":
+        if run_dir is None:
+            raise ConfigError("--resume auto needs the run to go on with: add --run-dir")
+        stored = _stored_config(Path(run_dir))
+    if stored and recipe and recipe != stored.recipe:
+        raise ConfigError(f"{run_dir} holds a run of the recipe {stored.recipe}, not {recipe}: give another --run-dir")
+    config = stored or get_recipe(recipe or DEFAULT_RECIPE)
+    try:
+        options = tyro.cli(
+            tyro.conf.AvoidSubcommands[TrainOptions], default=TrainOptions(config=config), args=arguments, prog=prog
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if options.run_dir is None:
+        name = f"{options.config.recipe}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+        options = replace(options, run_dir=Path("runs") / name)
+    return options
+
+
+def _given(arguments: list[str], name: str) -> str | None:
+    """Return the value of an option that decides what the others are."""
+    spellings = (name, name.replace("-", "_").replace("__", "--", 1))
+    for index, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if option in spellings:
+            return value if equals else next(iter(arguments[index + 1 :]), None)
+    return None
+
+
+def _stored_config(run_dir: Path) -> TrainConfig | None:
+    directory = RunDirectory(run_dir)
+    if not directory.config_file.is_file():
+        return None
+    try:
+        return from_dict(directory.read_config())
+    except ValueError as error:
+        raise ConfigError(f"cannot go on with {run_dir}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was asked for: who plays, by name, and matches, or episodes where there are no opponents."""
+
+    players: dict[str, AgentContestant | RandomContestant | ScriptedContestant]
+    matches: list[MatchBatch]
+    episodes: list[EpisodeBatch]
+
+
+def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
+    """Return what `evaluate` asks for.
+
+    Raises:
+        ConfigError: if they cannot be played.
+        CheckpointError: if the checkpoint is damaged or does not fit the game.
+        UnknownNameError: if a map or an AI does not exist.
+    """
+    if not options.opponents or options.games < 1 or not options.modes:
+        raise ConfigError("there is nothing to play: give at least one opponent, game and mode")
+    name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
+    evaluation = EvaluationConfig(
+        opponents=_expanded(options.opponents),
+        games=options.games,
+        modes=options.modes,
+        max_steps=_max_steps(options.max_steps, trained),
+    )
+    if trained and isinstance(trained.environment, GymnasiumConfig):
+        if options.map_path is not None or options.opponents != (ALL_OPPONENTS,):
+            raise ConfigError(f"{trained.environment.env_id} has no maps or opponents: leave --map and --opponents out")
+        return Evaluation({name: player}, [], plan_episodes(trained.environment, evaluation, [name], seed=options.seed))
+    environment, spec = _environment(options.map_path, trained)
+    _check_fit(player, spec)
+    check_opponents(environment, evaluation.opponents)
+    matches = plan_matches(environment, evaluation, {name: player}, seed=options.seed)
+    return Evaluation({name: player}, matches, [])
+
+
+def prepare_recording(options: WatchOptions) -> tuple[AgentContestant | RandomContestant, GameRecording]:
+    """Return the player and the game that `watch` asks for.
+
+    Raises:
+        ConfigError: if it cannot be played.
+        CheckpointError: if the checkpoint is damaged or does not fit the game.
+        UnknownNameError: if a map or an AI does not exist.
+    """
+    name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
+    if isinstance(player, ScriptedContestant):
+        raise ConfigError("watch shows what an agent sees: give --checkpoint, or --agent random")
+    if options.max_frames < 2:
+        raise ConfigError(f"max_frames must be at least 2, got {options.max_frames}")
+    environment, spec = _environment(options.map_path, trained)
+    _check_fit(player, spec)
+    check_opponents(environment, [options.opponent])
+    return player, GameRecording(
+        player=name,
+        title=RANDOM_AGENT if trained is None else OUR_NAME,
+        environment=replace(environment, max_steps=_max_steps(options.max_steps, trained)),
+        opponent=options.opponent,
+        side=options.side,
+        mode="greedy" if options.greedy else "sampled",
+        seed=options.seed,
+        path=options.output,
+        max_frames=options.max_frames,
+    )
+
+
+def _player(
+    checkpoint: Path | None, agent: str | None, allow_version_mismatch: bool
+) -> tuple[str, AgentContestant | RandomContestant | ScriptedContestant, TrainConfig | None]:
+    """Return name, player, and the config that it was trained with."""
+    if (checkpoint is None) == (agent is None):
+        raise ConfigError("who plays? give either --checkpoint, or --agent random, or --agent NAME of an AI")
+    if checkpoint is not None:
+        trained, config, _ = load_agent(checkpoint, allow_version_mismatch=allow_version_mismatch)
+        return str(checkpoint), AgentContestant(trained), config
+    assert agent is not None
+    if agent == RANDOM_AGENT:
+        return agent, RandomContestant(), None
+    check_opponents(MicroRTSConfig(), [agent])
+    return agent, ScriptedContestant(agent), None
+
+
+def _environment(map_path: str | None, trained: TrainConfig | None) -> tuple[MicroRTSConfig, AgentSpec]:
+    environment = trained.environment if trained else MicroRTSConfig(map_path=DEFAULT_MAP)
+    if isinstance(environment, GymnasiumConfig):
+        raise ConfigError(f"only games of µRTS can be recorded, and this agent was trained on {environment.env_id}")
+    if map_path is not None:
+        environment = replace(environment, map_path=map_path)
+    return environment, environment_spec(environment)
+
+
+def _max_steps(given: int | None, trained: TrainConfig | None) -> int:
+    if given is not None and given < 1:
+        raise ConfigError(f"max_steps must be at least 1, got {given}")
+    return given or (trained.evaluation.max_steps if trained else 2000)
+
+
+def _check_fit(player: AgentContestant | RandomContestant | ScriptedContestant, spec: AgentSpec) -> None:
+    if isinstance(player, AgentContestant):
+        try:
+            player.check(spec)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
+def _expanded(opponents: tuple[str, ...]) -> tuple[str, ...]:
+    from envs.microrts.ais import FAST_AIS
+
+    names: list[str] = []
+    for opponent in opponents:
+        names += FAST_AIS if opponent == ALL_OPPONENTS else [opponent]
+    return tuple(dict.fromkeys(names))

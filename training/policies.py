@@ -1,0 +1,127 @@
+"""What chooses actions in a batch of games outside training: an agent or chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agent.agent import Agent
+from agent.interface import AgentInput, pack_observation
+from envs import spaces as layout
+from envs.spaces import UnitActionSpace, sample_unit_actions
+from training.rollout import BatchedEnvironment, environment_actions
+
+Array = NDArray[Any]
+
+
+class Policy(Protocol):
+    """Plays rows of a batched environment."""
+
+    def begin(self, num_rows: int, seed: int) -> None:
+        """Forget what was; `num_rows` new episodes begin."""
+        ...
+
+    def act(self, observation: dict[str, Array], rows: Array) -> Array:
+        """Return actions for the observations of the given rows, whose episodes are running."""
+        ...
+
+
+class AgentPolicy:
+    """An agent, sampled or greedy."""
+
+    def __init__(self, agent: Agent, *, greedy: bool = False) -> None:
+        self.agent, self.greedy = agent, greedy
+        self._generator = torch.Generator()
+
+    def begin(self, num_rows: int, seed: int) -> None:
+        """Reset the core states and the action noise."""
+        self._generator.manual_seed(seed)
+        self._state = self.agent.initial_state(num_rows).detach()
+        self._is_first = np.ones(num_rows, bool)
+
+    @torch.inference_mode()
+    def act(self, observation: dict[str, Array], rows: Array) -> Array:
+        """Return the agent's actions."""
+        packed = pack_observation(observation, self.agent.spec)
+        output = self.agent.step(
+            AgentInput.from_packed(packed),
+            self._state[rows],
+            torch.from_numpy(self._is_first[rows]),
+            generator=self._generator,
+            greedy=self.greedy,
+        )
+        self._state[rows] = output.state
+        self._is_first[rows] = False
+        return environment_actions(packed, output.action.numpy(), self.agent.spec)
+
+
+class RandomPolicy:
+    """Draws legal actions uniformly."""
+
+    def __init__(self, environment: BatchedEnvironment) -> None:
+        self._space = environment.single_action_space
+
+    def begin(self, num_rows: int, seed: int) -> None:
+        """Seed the draws."""
+        del num_rows
+        self._generator = np.random.default_rng(seed)
+        self._space.seed(seed)
+
+    def act(self, observation: dict[str, Array], rows: Array) -> Array:
+        """Return random legal actions."""
+        if isinstance(self._space, UnitActionSpace):
+            return sample_unit_actions(observation[layout.ACTION_MASK], self._space, self._generator)
+        return np.stack([self._space.sample() for _ in rows])
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """How episodes ended: outcome (+1, 0, -1), return of the weighted rewards and game steps of each, [N]."""
+
+    outcomes: Array
+    returns: Array
+    lengths: Array
+
+
+def play_episodes(
+    environment: BatchedEnvironment,
+    policy: Policy,
+    *,
+    seed: int,
+    watch: Callable[[dict[str, Array], Array], None] = lambda observation, elapsed_steps: None,
+) -> Episodes:
+    """Play one episode in every row of an environment.
+
+    Args:
+        environment: the games.
+        policy: chooses the actions.
+        seed: of games and actions.
+        watch: called with every observation, the first and the last included, and the game steps [N] that led to it.
+    """
+    num_rows = environment.num_envs
+    outcomes, lengths = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int64)
+    returns = np.zeros(num_rows, np.float64)
+    running = np.ones(num_rows, bool)
+    observation, _ = environment.reset(seed=seed)
+    policy.begin(num_rows, seed)
+    watch(observation, lengths)
+    actions: Array | None = None
+    while running.any():
+        rows = np.flatnonzero(running)
+        chosen = policy.act({key: value[rows] for key, value in observation.items()}, rows)
+        if actions is None:
+            actions = np.zeros((num_rows, *chosen.shape[1:]), chosen.dtype)
+        actions[rows] = chosen
+        observation, rewards, terminated, truncated, infos = environment.step(actions)
+        watch(observation, infos["elapsed_steps"])
+        returns += rewards
+        lengths += infos["elapsed_steps"]
+        ended = running & (terminated | truncated)
+        outcomes[ended] = infos["outcome"][ended]
+        running &= ~ended
+    return Episodes(outcomes, returns, lengths)

@@ -1,0 +1,116 @@
+"""A Ray of our own for one run: on the loopback address, behind a token, and gone without a trace afterwards.
+
+Ray offers no public way to keep to the loopback address: `_node_ip_address="127.0.0.1"` is replaced by the host's
+address on Linux, other addresses of the loopback network make it listen everywhere all the same, and so every port is
+open to the network. But Ray does stay on 127.0.0.1 where it does not support clusters (Windows and macOS), and a
+variable tells it to do the same here. Ray reads such variables while it is imported, and so they are set before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_CLUSTER_VARIABLE = "RAY_ADDRESS"
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to Ray's makers
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # actors keep CUDA_VISIBLE_DEVICES as it is
+}
+_LOCAL_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+if "ray" not in sys.modules:
+    _settings = _SETTINGS if _CLUSTER_VARIABLE in os.environ else _SETTINGS | _LOCAL_SETTINGS
+    os.environ.update({name: value for name, value in _settings.items() if name not in os.environ})
+    if _settings.get("RAY_AUTH_MODE") == os.environ.get("RAY_AUTH_MODE") == "token":
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+import ray  # noqa: E402
+
+__all__ = ["ray", "start_ray", "stop_ray"]
+
+OBJECT_STORE_BYTES = 512 * 2**20
+_FOLDER_PREFIX = "perceiver-star-ray-"
+_LOCK_FILE = "in-use"
+_open_locks: list[IO[bytes]] = []
+
+
+def start_ray(num_actors: int) -> None:
+    """Start a local Ray with room for this many actors, or join the cluster that RAY_ADDRESS names.
+
+    The local one listens on the loopback address only, accepts only callers with a token that this process has drawn,
+    holds 512 MiB of objects, and keeps its files in a temporary folder which `stop_ray` removes; those of processes
+    that were killed are removed at the next start. Where Ray was imported before this module, it keeps its own ways of
+    listening and of authentication. Once connected, do nothing.
+    """
+    if ray.is_initialized():
+        return
+    with _own_sigterm_handler():
+        if os.environ.get(_CLUSTER_VARIABLE):
+            ray.init(log_to_driver=False, configure_logging=False)
+            return
+        ray.init(
+            address="local",
+            num_cpus=num_actors,
+            num_gpus=0,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(_new_folder()),
+        )
+
+
+def stop_ray() -> None:
+    """Disconnect; end a local Ray with all its processes and remove its files.
+
+    Where it is not called because this process was killed, the actors and their games go at once, and the last two idle
+    helpers of Ray within a minute.
+    """
+    with _own_sigterm_handler():
+        ray.shutdown()
+    while _open_locks:
+        lock = _open_locks.pop()
+        shutil.rmtree(Path(lock.name).parent, ignore_errors=True)
+        lock.close()
+
+
+@contextlib.contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Keep the handler that was there: Ray sets its own, and none when it ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _new_folder() -> Path:
+    """Return a new folder that is marked as in use as long as this process lives, and remove those that are not."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+        _remove_if_unused(folder)
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+    lock = (folder / _LOCK_FILE).open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _open_locks.append(lock)
+    return folder
+
+
+def _remove_if_unused(folder: Path) -> None:
+    try:
+        with (folder / _LOCK_FILE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:  # in use, another user's, or being made at this moment
+        return

@@ -1,0 +1,250 @@
+"""A training run from start to finish: run directory, main loop, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agent.agent import Agent
+from agent.config import AgentConfig
+from agent.interface import AgentSpec
+from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoint_compatibility import check_compatible
+from training.checkpoint_paths import latest_checkpoint
+from training.config import ConfigError, EnvironmentConfig, TrainConfig, from_dict, to_dict
+from training.environments import check_opponents, game_build, make_environment, spec_of
+from training.learner import Learner
+from training.loop import Progress, Update, restore_training_state, training_loop, training_state
+from training.machine import describe_environment
+from training.metrics import CompositeLogger, JsonLinesLogger, TensorBoardLogger
+from training.run_directory import RunDirectory, prepare_run_directory
+from training.sources import ExperienceSource, LocalSource
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainingRun:
+    """A run that is ready to train, or has trained; everything it has to say is in its directory.
+
+    Attributes:
+        identity: what a checkpoint must agree with: game build, layout, network.
+        checkpoint: the newest one, None before the first.
+    """
+
+    config: TrainConfig
+    directory: RunDirectory
+    identity: dict[str, Any]
+    agent: Agent
+    learner: Learner
+    progress: Progress = field(default_factory=Progress)
+    checkpoint: Path | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps, or the time, are used up."""
+        return self.progress.share(self.config) >= 1.0
+
+    def save(self) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            CheckpointWriteError: if the disk is full or not writable; the last checkpoint stays good.
+        """
+        self.checkpoint = save_checkpoint(
+            self.directory.checkpoints,
+            self.progress.game_steps,
+            weights=self.agent.state_dict(),
+            training_state=training_state(self.learner, self.progress),
+            metadata={**self.identity, "config": to_dict(self.config), "policy_version": self.progress.updates},
+            keep=self.config.keep_checkpoints,
+        )
+
+    def loggers(self) -> CompositeLogger:
+        """Return what writes the run's figures."""
+        resumed_at = self.progress.game_steps or None
+        tensorboard = TensorBoardLogger(self.directory.path, resumed_at=resumed_at)
+        return CompositeLogger([tensorboard, JsonLinesLogger(self.directory.metrics_file)])
+
+    def train(self, report: Callable[[Update], None], stop: threading.Event) -> None:
+        """Train until the config's steps or minutes are used up or `stop` is set, and save.
+
+        Args:
+            report: called after every update.
+            stop: looked at after every update.
+
+        Raises:
+            OSError: if the disk is full; the last checkpoint stays good.
+            ActorError: if actors cannot be started or kept running.
+        """
+        metrics = self.loggers()
+        source = make_source(self.config, self.agent)
+        try:
+            self._loop(source, metrics, report, stop)
+        except source_errors(self.config):
+            # A signal to the whole process group ends the actors too.
+            if not stop.is_set():
+                raise
+        finally:
+            source.close()
+            metrics.close()
+        self.save()
+
+    def _loop(
+        self,
+        source: ExperienceSource,
+        metrics: CompositeLogger,
+        report: Callable[[Update], None],
+        stop: threading.Event,
+    ) -> None:
+        source.restart(episode_seed(self.config, self.progress))
+        for update in training_loop(self.config, self.agent, self.learner, source, self.progress):
+            metrics.log(self.progress.game_steps, update.metrics)
+            report(update)
+            if stop.is_set():
+                return
+            if self.progress.updates % self.config.checkpoint_interval_updates == 0:
+                self.save()
+                # A resumed run begins its episodes anew, so a deterministic one must do so here too.
+                source.restart(episode_seed(self.config, self.progress))
+
+
+def open_run(
+    config: TrainConfig, run_path: Path | str, *, resume: bool = False, allow_version_mismatch: bool = False
+) -> TrainingRun:
+    """Return a run that is ready to train: everything that can be refused is refused here.
+
+    Args:
+        config: the run.
+        run_path: the run directory.
+        resume: go on from the newest checkpoint there, if there is one.
+        allow_version_mismatch: go on even if the game or its layout has changed.
+
+    Raises:
+        ConfigError: if the config asks for what does not exist or does not fit together.
+        RunDirectoryError: if the directory holds another run.
+        CheckpointError: if the checkpoint to go on from is damaged or does not fit.
+        GameError: if the game is not installed.
+        OSError: if the directory is not writable or the disk is full.
+    """
+    torch.set_num_threads(config.learner_threads)
+    torch.manual_seed(config.seed)
+    try:
+        identity, spec = identify(config)
+        check_opponents(config.environment, config.evaluation.opponents)
+        agent = Agent(spec, config.agent)
+        learner = Learner(agent, config.learner, device=resolve_device(config.device), seed=config.seed)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    directory = prepare_run_directory(run_path, resume=resume)
+    run = TrainingRun(config, directory, identity, agent, learner)
+    if resume and latest_checkpoint(directory.checkpoints) is not None:
+        checkpoint = load_checkpoint(directory.checkpoints)
+        check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
+        agent.load_state_dict(checkpoint.weights)
+        restore_training_state(checkpoint.training_state, learner, run.progress)
+        run.checkpoint = checkpoint.path
+    directory.write_config(to_dict(config))
+    directory.write_environment(describe_environment(identity["game"]))
+    return run
+
+
+def run_training(
+    config: TrainConfig,
+    run_path: Path | str,
+    *,
+    resume: bool = False,
+    allow_version_mismatch: bool = False,
+    report: Callable[[Update], None] = lambda update: None,
+    stop: threading.Event | None = None,
+) -> TrainingRun:
+    """Train as the config says, leave everything in a run directory, and return the run.
+
+    Arguments and errors are those of `open_run` and `TrainingRun.train`; a run that is complete is left as it is.
+    """
+    run = open_run(config, run_path, resume=resume, allow_version_mismatch=allow_version_mismatch)
+    if not run.complete:
+        run.train(report, stop or threading.Event())
+    return run
+
+
+def episode_seed(config: TrainConfig, progress: Progress) -> int:
+    """Return the seed of the episodes that begin at this point of a run."""
+    return int(np.random.SeedSequence([config.seed, progress.updates]).generate_state(1)[0])
+
+
+def identify(config: TrainConfig) -> tuple[dict[str, Any], AgentSpec]:
+    """Return what a checkpoint must agree with (game build, layout, network), and the agent's view of the game."""
+    spec = environment_spec(config.environment)
+    identity = {"game": game_build(config.environment), "layout": asdict(spec), "agent": asdict(config.agent)}
+    return identity, spec
+
+
+def environment_spec(config: EnvironmentConfig) -> AgentSpec:
+    """Return the agent's view of a game.
+
+    Raises:
+        ValueError: if there is no such game, map or opponent, or the agent can't play it.
+    """
+    check_opponents(config)
+    environment = make_environment(config, 1, seed=0)
+    try:
+        return spec_of(environment)
+    finally:
+        environment.close()
+
+
+def make_source(config: TrainConfig, agent: Agent) -> ExperienceSource:
+    """Return the experience source that the config asks for."""
+    if config.actors.num_actors == 0:
+        return LocalSource(config, agent)
+    from training.actors import RaySource
+
+    return RaySource(config)
+
+
+def source_errors(config: TrainConfig) -> tuple[type[Exception], ...]:
+    """Return what a source raises when its processes have ended."""
+    if config.actors.num_actors == 0:
+        return ()
+    from training.actors import ActorError
+
+    return (ActorError,)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is CUDA where there is one.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r} was asked for, but torch finds no CUDA device: use --device cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {name!r}: expected cpu, cuda, cuda:1, ... or auto") from error
+
+
+def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tuple[Agent, TrainConfig, Checkpoint]:
+    """Return the agent of a checkpoint on the CPU, the config that it was trained with, and the checkpoint.
+
+    Raises:
+        CheckpointError: if there is none, it is damaged, or the game has changed since.
+    """
+    checkpoint = load_checkpoint(path, with_training_state=False)
+    config = from_dict(checkpoint.metadata["config"])
+    identity, spec = identify(config)
+    check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
+    agent = Agent(spec, AgentConfig(**checkpoint.metadata["agent"]))
+    agent.load_state_dict(checkpoint.weights)
+    return agent.eval(), config, checkpoint

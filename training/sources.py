@@ -1,0 +1,82 @@
+"""Where experience comes from: the interface of the main loop, and a source in the learner's own process."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.agent import Agent
+from training.config import TrainConfig
+from training.environments import make_environment, opponents_of
+from training.rollout import Episode, Rollout
+from training.step_timer import StepTimer
+from training.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What one batch of experience holds: unrolls, finished episodes by opponent name, and figures about its making."""
+
+    trajectories: list[Trajectory]
+    episodes: list[tuple[str, Episode]]
+    metrics: dict[str, float]
+
+
+class ExperienceSource(Protocol):
+    """Plays with the newest weights and returns what happened."""
+
+    def next(self) -> Experience:
+        """Return the next batch of experience; waits for it."""
+        ...
+
+    def publish(self, agent: Agent, version: int) -> None:
+        """Let new unrolls be played with these weights."""
+        ...
+
+    def restart(self, seed: int) -> None:
+        """Begin new episodes from a seed, where the source is deterministic; otherwise do nothing."""
+        ...
+
+    def close(self) -> None:
+        """End all games."""
+        ...
+
+
+class LocalSource:
+    """Plays in the learner's process, deterministically: equal seeds give equal experience."""
+
+    def __init__(self, config: TrainConfig, agent: Agent) -> None:
+        games = make_environment(config.environment, config.actors.games_per_actor, seed=config.seed)
+        self._environment = StepTimer(games)
+        self._opponents = opponents_of(config.environment, config.actors.games_per_actor)
+        # Acting is on the CPU; a learner on a GPU keeps its own copy of the weights.
+        self._agent = agent if agent.value_bias.device.type == "cpu" else copy.deepcopy(agent).cpu()
+        self._rollout = Rollout(
+            self._environment, self._agent, unroll_length=config.actors.unroll_length, seed=config.seed
+        )
+        self._unrolls_per_update = config.unrolls_per_update
+        self._version = 0
+
+    def next(self) -> Experience:
+        """Return freshly played unrolls."""
+        trajectories, episodes = [], []
+        for _ in range(self._unrolls_per_update):
+            trajectory, finished = self._rollout.collect(self._version)
+            trajectories.append(trajectory)
+            episodes += [(self._opponents[episode.row], episode) for episode in finished]
+        return Experience(trajectories, episodes, {"env/step_ms": self._environment.take_milliseconds()})
+
+    def publish(self, agent: Agent, version: int) -> None:
+        """Take up the weights, unless the agent is shared, and note the version."""
+        if agent is not self._agent:
+            self._agent.load_state_dict(agent.state_dict())
+        self._version = version
+
+    def restart(self, seed: int) -> None:
+        """Begin new episodes from a seed."""
+        self._rollout.restart(seed)
+
+    def close(self) -> None:
+        """End all games."""
+        self._environment.close()

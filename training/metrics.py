@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ class TensorBoardLogger:
     """
 
     def __init__(self, directory: Path | str, *, resumed_at: int | None = None) -> None:
+        _wait_for_a_second_without_events(Path(directory))
         purge_step = None if resumed_at is None else resumed_at + 1
         self._writer = SummaryWriter(str(directory), purge_step=purge_step)
 
@@ -148,6 +150,13 @@ class WindowMean:
     def mean(self) -> float:
         """The mean, or nan before the first value."""
         return math.fsum(self._values) / len(self._values) if self._values else math.nan
+
+
+def _wait_for_a_second_without_events(directory: Path) -> None:
+    """Wait, a second at most: files are read by name, and the names of one second do not tell which came first."""
+    now = time.time()
+    if any(directory.glob(f"events.out.tfevents.{int(now)}.*")):
+        time.sleep(1.0 - now % 1.0)
 
 
 def _finite_or_none(value: float) -> float | None:

@@ -8,16 +8,12 @@ variable tells it to do the same here. Ray reads such variables while it is impo
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +29,8 @@ if "ray" not in sys.modules:
     if _settings.get("RAY_AUTH_MODE") == os.environ.get("RAY_AUTH_MODE") == "token":
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 import ray  # noqa: E402
+
+from training.signal_handlers import handlers_kept  # noqa: E402
 
 __all__ = ["ray", "start_ray", "stop_ray"]
 
@@ -52,7 +50,7 @@ def start_ray(num_actors: int) -> None:
     """
     if ray.is_initialized():
         return
-    with _own_sigterm_handler():
+    with handlers_kept():  # Ray sets its own when it starts, and none when it ends
         if os.environ.get(_CLUSTER_VARIABLE):
             ray.init(log_to_driver=False, configure_logging=False)
             return
@@ -75,25 +73,12 @@ def stop_ray() -> None:
     Where it is not called because this process was killed, the actors and their games go at once, and the last two idle
     helpers of Ray within a minute.
     """
-    with _own_sigterm_handler():
+    with handlers_kept():
         ray.shutdown()
     while _open_locks:
         lock = _open_locks.pop()
         shutil.rmtree(Path(lock.name).parent, ignore_errors=True)
         lock.close()
-
-
-@contextlib.contextmanager
-def _own_sigterm_handler() -> Iterator[None]:
-    """Keep the handler that was there: Ray sets its own, and none when it ends."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _new_folder() -> Path:

@@ -18,6 +18,7 @@ from envs.errors import GameCrashedError
 from training.config import MicroRTSConfig, TrainConfig
 from training.environments import make_environment, spec_of
 from training.recipes import get_recipe
+from training.signal_handlers import FAULT_SIGNALS, fault_action
 
 # Ray's own use of sockets, files and event loops is not ours to mend.
 pytestmark = [
@@ -48,6 +49,18 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.1)
+
+
+def test_java_in_this_process_outlives_ray() -> None:
+    config = make_config(environment=MicroRTSConfig())
+    environment = make_environment(config.environment, 1, seed=0)
+    before = [fault_action(number)[:8] for number in FAULT_SIGNALS]
+    ray_cluster.start_ray(1)
+    while_running = [fault_action(number)[:8] for number in FAULT_SIGNALS]
+    ray_cluster.stop_ray()
+    after = [fault_action(number)[:8] for number in FAULT_SIGNALS]
+    environment.close()
+    assert before == while_running == after
 
 
 def test_the_reason_why_actors_cannot_start_is_told_at_once() -> None:

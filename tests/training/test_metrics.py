@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.summary.writer import event_file_writer
 
 from training.metrics import CompositeLogger, JsonLinesLogger, MetricLogger, TensorBoardLogger, WindowMean
 
@@ -48,7 +49,9 @@ def test_tensorboard_gets_every_scalar(tmp_path: Path) -> None:
     assert scalars(tmp_path, "charts/SPS") == [(10, 100.0)]
 
 
-def test_a_resumed_run_hides_what_it_plays_again(tmp_path: Path) -> None:
+def test_a_resumed_run_hides_what_it_plays_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The number that ends a file's name: 10 sorts before 9.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
     first = TensorBoardLogger(tmp_path)
     for step in (10, 20, 30):
         first.log(step, {"x": 1.0})

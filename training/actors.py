@@ -21,7 +21,7 @@ from training.config import TrainConfig, from_dict, to_dict
 from training.environments import make_environment, opponents_of, spec_of
 from training.ray_cluster import ray, start_ray, stop_ray
 from training.rollout import Episode, Rollout
-from training.sources import Experience
+from training.sources import ActorError, Experience
 from training.step_timer import StepTimer
 from training.trajectory import Trajectory
 
@@ -30,10 +30,6 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _MOST_FAILURES_IN_A_ROW = 5
 _MIB = 1 << 20
-
-
-class ActorError(RuntimeError):
-    """The actors could not be started or kept running."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +47,19 @@ class Unroll:
 class RolloutActor:
     """Plays a batch of games in a process of its own, on one CPU thread."""
 
-    def __init__(self, config: dict[str, Any], seed: int) -> None:
-        self._config, self._seed = config, seed
+    def __init__(self, config: dict[str, Any], seed: int, seat: int) -> None:
+        self._config, self._seed, self._seat = config, seed, seat
 
     def start(self) -> int:
         """Start the games and return the id of this process."""
         # Not done when the actor is made: Ray passes on the text of an error there, but not the error.
         torch.set_num_threads(1)
         run = from_dict(self._config)
-        games = make_environment(run.environment, run.actors.games_per_actor, seed=self._seed)
+        num_games = run.actors.games_per_actor
+        self._opponents = opponents_of(run.environment, num_games, first_game=self._seat * num_games)
+        games = make_environment(run.environment, num_games, seed=self._seed, opponents=self._opponents)
         self._environment = StepTimer(games)
         self._agent = Agent(spec_of(games), run.agent)
-        self._opponents = opponents_of(run.environment, run.actors.games_per_actor)
         self._rollout = Rollout(self._environment, self._agent, unroll_length=run.actors.unroll_length, seed=self._seed)
         self._version = -1
         self._idle_since = time.perf_counter()
@@ -91,6 +88,7 @@ class RolloutActor:
 class _Seat:
     """One of the actors that play: its handle, its process (None until it has started), what it was asked for last."""
 
+    index: int
     actor: Any
     started: Any
     process_id: int | None = None
@@ -105,12 +103,17 @@ class RaySource:
     An actor that dies, hangs, grows too large or whose game crashes is replaced and counted. The queue is bounded:
     while it is full, actors wait.
 
+    Args:
+        config: the run.
+        stop: once set, nobody is kept waiting for unrolls.
+
     Raises:
         ActorError: if the actors cannot start, with the reason the first of them gave, or cannot be kept running.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, stop: threading.Event | None = None) -> None:
         self._config, self._plain_config = config, to_dict(config)
+        self._run_stopped = stop or threading.Event()
         self._unrolls: queue.Queue[Unroll] = queue.Queue(maxsize=max(1, config.actors.queue_size))
         self._taken = threading.Event()
         self._stop = threading.Event()
@@ -121,7 +124,7 @@ class RaySource:
         start_ray(config.actors.num_actors)
         # One CPU each, so that Ray spreads them over the machines of a cluster.
         self._actor_class = ray.remote(num_cpus=1, max_restarts=0)(RolloutActor)
-        self._seats = [self._new_seat() for _ in range(config.actors.num_actors)]
+        self._seats = [self._new_seat(index) for index in range(config.actors.num_actors)]
         try:
             self._wait_for_start()
         except BaseException:
@@ -151,11 +154,19 @@ class RaySource:
         return Experience([unroll.trajectory for unroll in unrolls], episodes, metrics)
 
     def publish(self, agent: Agent, version: int) -> None:
-        """Put numbered weights into the object store: actors begin with the first and get newer ones at each unroll."""
+        """Put numbered weights into the object store: actors begin with the first and get newer ones at each unroll.
+
+        Raises:
+            ActorError: if Ray has ended.
+        """
         weights = {name: value.detach().cpu().numpy() for name, value in agent.state_dict().items()}
+        try:
+            reference = ray.put(weights)
+        except (ray.exceptions.RayError, RuntimeError, OSError) as error:
+            raise ActorError(f"Ray does not take new weights: {_summary(error)}") from error
         # One assignment: the feeder must not see new weights with an old number.
-        self._numbered_weights = (ray.put(weights), version)
-        if not self._feeder.is_alive() and not self._stop.is_set():
+        self._numbered_weights = (reference, version)
+        if self._feeder.ident is None:
             self._feeder.start()
 
     def restart(self, seed: int) -> None:
@@ -164,18 +175,19 @@ class RaySource:
     def close(self) -> None:
         """Stop the thread, end the actors' processes and Ray."""
         self._stop.set()
+        self._taken.set()
         if self._feeder.is_alive():
             self._feeder.join(timeout=30)
         for seat in self._seats:
             ray.kill(seat.actor)
         stop_ray()
 
-    def _new_seat(self) -> _Seat:
+    def _new_seat(self, index: int) -> _Seat:
         # A replaced actor must not replay the games of the one before it.
         seed = int(np.random.SeedSequence([self._config.seed, self._num_started]).generate_state(1)[0])
         self._num_started += 1
-        actor: Any = self._actor_class.remote(self._plain_config, seed)
-        return _Seat(actor=actor, started=actor.start.remote())
+        actor: Any = self._actor_class.remote(self._plain_config, seed, index)
+        return _Seat(index=index, actor=actor, started=actor.start.remote())
 
     def _wait_for_start(self) -> None:
         """Wait for the first actors: what is wrong with them would be wrong with any that replaced them."""
@@ -193,6 +205,8 @@ class RaySource:
         while True:
             if self._failure is not None:
                 raise ActorError(f"the actors could not be kept running: {self._failure}") from self._failure
+            if self._run_stopped.is_set() and self._unrolls.empty():
+                raise ActorError("the run was stopped while it waited for the actors")
             with contextlib.suppress(queue.Empty):
                 unroll = self._unrolls.get(timeout=_POLL_SECONDS)
                 self._taken.set()
@@ -204,9 +218,10 @@ class RaySource:
             for seat in self._seats:
                 self._ask(seat)
             while not self._stop.is_set():
-                requests = {seat.request: seat for seat in self._seats}
+                # Ray answers with the first that is ready: the longest asked comes first, so that all have their turn.
+                requests = {seat.request: seat for seat in sorted(self._seats, key=lambda seat: seat.since)}
                 ready, _ = ray.wait(list(requests), num_returns=1, timeout=_POLL_SECONDS)
-                for request in ready or self._overdue():
+                for request in dict.fromkeys([*ready, *self._overdue()]):
                     self._receive(requests[request])
                     self._ask(requests[request])
         except Exception as error:  # noqa: BLE001  # handed to the thread that waits for unrolls
@@ -255,7 +270,7 @@ class RaySource:
         logger.warning("the actor with process %s is replaced: %s", seat.process_id, reason)
         ray.kill(seat.actor)
         self._restarts += 1
-        new = self._new_seat()
+        new = self._new_seat(seat.index)
         seat.actor, seat.started, seat.process_id = new.actor, new.started, None
 
 

@@ -58,13 +58,15 @@ def _exit_code(error: Exception) -> int | None:
     from envs.errors import GameCrashedError, GameError, UnknownNameError
     from training.checkpoint_errors import CheckpointError, CheckpointWriteError
     from training.config import ConfigError
+    from training.evaluation_workers import WorkerError
     from training.run_directory import RunDirectoryError
+    from training.sources import ActorError
 
-    if isinstance(error, (GameCrashedError, CheckpointWriteError)):
+    if isinstance(error, (GameCrashedError, CheckpointWriteError, ActorError, WorkerError)):
         return FAILED
     if isinstance(error, (UnknownNameError, ConfigError, CheckpointError, RunDirectoryError, GameError)):
         return BAD_INPUT
-    return FAILED if isinstance(error, OSError) else None
+    return FAILED if isinstance(error, (OSError, FloatingPointError)) else None
 
 
 def _message(error: Exception) -> str:
@@ -134,13 +136,15 @@ def evaluate(arguments: list[str]) -> int:
     """Play matches of a checkpoint, chance or an AI against the game's AIs."""
     import tyro
 
-    from training.files import replace_durably, to_json
+    from training.files import prepare_output, replace_durably, to_json
     from training.final_evaluation import play_episode_batches, play_matches
     from training.interruption import stop_on_signals
     from training.options import EvaluateOptions, prepare_evaluation
 
     options = tyro.cli(EvaluateOptions, args=arguments, prog=f"{PROGRAM} evaluate")
     asked = prepare_evaluation(options)
+    if options.output is not None:
+        prepare_output(options.output)
     with stop_on_signals() as stop, _counting("evaluating", "games") as count:
         how: dict[str, Any] = {"num_workers": options.workers, "report": count, "stop": stop}
         matches = play_matches(asked.players, asked.matches, **how) if asked.matches else []
@@ -159,11 +163,13 @@ def watch(arguments: list[str]) -> int:
     """Play one game and write it to a GIF."""
     import tyro
 
+    from training.files import prepare_output
     from training.options import WatchOptions, prepare_recording
     from training.recording import record_game
 
     options = tyro.cli(WatchOptions, args=arguments, prog=f"{PROGRAM} watch")
     player, recording = prepare_recording(options)
+    prepare_output(recording.path)
     game = record_game(player, recording)
     outcome = {1: "won", 0: "drawn", -1: "lost"}[game.outcome]
     print(f"{outcome} after {game.game_steps} game steps; {game.path} has {game.frames} pictures")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from agent.config import AgentConfig
+from envs.errors import UnknownNameError
+from training.checkpoint_errors import CheckpointError
 from training.learner import LearnerConfig
 
 CONFIG_VERSION = 1
@@ -19,6 +22,21 @@ CONFIG_VERSION = 1
 
 class ConfigError(ValueError):
     """A config that asks for what does not exist or does not fit together."""
+
+
+@contextmanager
+def config_checked() -> Iterator[None]:
+    """Turn what is wrong with settings into a ConfigError; errors that say more are passed on.
+
+    Raises:
+        ConfigError: in place of a plain ValueError.
+    """
+    try:
+        yield
+    except (ConfigError, UnknownNameError, CheckpointError):
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +122,15 @@ class EvaluationConfig:
                 raise ValueError(f"evaluation.{name} must be at least 1, got {getattr(self, name)}")
 
 
+_AT_LEAST_ONE = (
+    "total_steps",
+    "unrolls_per_update",
+    "checkpoint_interval_updates",
+    "keep_checkpoints",
+    "learner_threads",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """A training run."""
@@ -134,6 +161,8 @@ class TrainConfig:
     """Checkpoints that are kept."""
     seed: int = 1
     """Of weights, games, action noise and minibatches."""
+    teacher: str | None = None
+    """A run or checkpoint whose policy `learner.teacher-kl-cost` holds this one to."""
     device: str = "auto"
     """Where the learner runs: cpu, cuda, or auto (cuda where there is one)."""
     learner_threads: int = 1
@@ -141,11 +170,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("total_steps", "unrolls_per_update", "checkpoint_interval_updates", "keep_checkpoints"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {self.seed}")
         if self.max_minutes is not None and self.max_minutes <= 0:
             raise ValueError(f"max_minutes must be positive, got {self.max_minutes}")
+        if self.max_minutes is not None and self.actors.num_actors == 0:
+            raise ValueError(
+                f"max_minutes is {self.max_minutes:g}, but without actors equal seeds are to give equal runs, whatever "
+                "the clock says: give the length in steps, such as --max-minutes None --total-steps 1000000"
+            )
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:

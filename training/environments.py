@@ -53,11 +53,18 @@ def make_environment(
     return games
 
 
-def opponents_of(config: EnvironmentConfig, num_games: int) -> list[str]:
-    """Return the opponent in each game of a batch: the config's, dealt out in turn to pairs of games, one a side."""
+def opponents_of(config: EnvironmentConfig, num_games: int, *, first_game: int = 0) -> list[str]:
+    """Return the opponent in each game of a batch: the config's, dealt out in turn to pairs of games, one a side.
+
+    Args:
+        config: what is played.
+        num_games: games of the batch.
+        first_game: games of the batches before it, so that all together are dealt out evenly.
+    """
     if isinstance(config, GymnasiumConfig):
         return ["environment"] * num_games
-    return [config.opponents[game // 2 % len(config.opponents)] for game in range(num_games)]
+    games = range(first_game, first_game + num_games)
+    return [config.opponents[game // 2 % len(config.opponents)] for game in games]
 
 
 def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None = None) -> None:

@@ -6,6 +6,7 @@ where and in which order they are played.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -13,8 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.errors import GameCrashedError
 from training.config import EvaluationConfig, MicroRTSConfig
 from training.statistics import WinRate
+
+logger = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 
@@ -45,8 +49,12 @@ class MatchBatch:
     seed: int
 
     def run(self, contestants: Mapping[str, Contestant]) -> Array:
-        """Play the games and return their outcomes."""
-        return contestants[self.contestant].play(self)
+        """Play the games and return their outcomes; none, with a warning, where the game or its AI fails."""
+        try:
+            return contestants[self.contestant].play(self)
+        except GameCrashedError as error:
+            logger.warning("%d games against %s are dropped: %s", self.num_games, self.opponent, error)
+            return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,10 @@ class _Pool:
                     raise error
                 assert worker.job is not None
                 index, self.unfinished = worker.job, self.unfinished - 1
-                self._give_job(worker)
+                try:
+                    self._give_job(worker)
+                except OSError:
+                    self._replace(worker, "died")
                 yield index, result
             elif time.monotonic() > worker.deadline:
                 self._replace(worker, f"took more than {self._timeout:.0f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import errno
 import json
 import os
 from pathlib import Path, PurePath
@@ -27,6 +28,19 @@ def replace_durably(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+def prepare_output(path: Path) -> None:
+    """Make the folder of a file that is to be written after long work, and see that it can be written.
+
+    Raises:
+        OSError: if it can't; the error names the place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(path))
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, "cannot be written to; choose another place", str(path.parent))
 
 
 def sync_directory(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,15 @@ from training import losses
 from training.returns import upgo_returns, vtrace
 from training.trajectory import Trajectory, select_sequences
 from training.value_scale import ValueScale
+
+_NOT_NEGATIVE = (
+    "final_learning_rate",
+    "value_cost",
+    "entropy_cost",
+    "upgo_cost",
+    "teacher_kl_cost",
+    "advantage_floor",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +81,18 @@ class LearnerConfig:
         for name in ("num_epochs", "num_minibatches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for discount in self.discounts:
-            if not 0 <= discount <= 1:
-                raise ValueError(f"discounts must lie in [0, 1], got {self.discounts}")
+        for name in ("learning_rate", "adam_epsilon", "max_grad_norm", "rho_clip", "c_clip", "clip_epsilon"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        for name in _NOT_NEGATIVE:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more and finite, got {getattr(self, name)}")
+        if not self.discounts or not all(0 <= value <= 1 for value in (*self.discounts, self.trace_decay)):
+            raise ValueError(
+                f"discounts and trace_decay must lie in [0, 1], got {self.discounts} and {self.trace_decay}"
+            )
+        if self.huber_delta is not None and not self.huber_delta > 0:
+            raise ValueError(f"huber_delta must be positive, or None for the squared error, got {self.huber_delta}")
         if self.policy_loss == "policy_gradient" and self.num_epochs > 1:
             raise ValueError("policy_loss='policy_gradient' does not bound how far the policy moves: use num_epochs=1")
 
@@ -86,7 +105,7 @@ class Learner:
         config: see `LearnerConfig`.
         device: where the update runs.
         seed: of the minibatch order.
-        teacher: a frozen agent that `teacher_kl_cost` holds the policy to.
+        teacher: an agent that `teacher_kl_cost` holds the policy to; frozen. Its memory begins anew at each unroll.
     """
 
     def __init__(
@@ -99,13 +118,16 @@ class Learner:
         teacher: Agent | None = None,
     ) -> None:
         if config.teacher_kl_cost and teacher is None:
-            raise ValueError("teacher_kl_cost is set but there is no teacher: pass one, or set the cost to 0")
+            raise ValueError("teacher_kl_cost is set but there is no teacher: name one, or set the cost to 0")
+        if teacher is not None and teacher.spec != agent.spec:
+            raise ValueError("the teacher was made for other observations or actions: choose one of the same game")
         if len(config.discounts) not in (1, len(agent.spec.reward_terms)):
             raise ValueError(
                 f"expected 1 or {len(agent.spec.reward_terms)} discounts, one per reward term "
                 f"{agent.spec.reward_terms}, got {config.discounts}"
             )
-        self.agent, self.config, self.teacher = agent.to(device), config, teacher
+        self.agent, self.config = agent.to(device), config
+        self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
         self.value_scale = ValueScale(config.normalise_values)
         self.optimiser = torch.optim.Adam(

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,35 +120,6 @@ class CompositeLogger:
         """Close all of them."""
         for logger in self._loggers:
             logger.close()
-
-
-class WindowMean:
-    """Mean of the last values.
-
-    Args:
-        window: how many values count.
-
-    Raises:
-        ValueError: if window is below 1.
-    """
-
-    def __init__(self, window: int) -> None:
-        if window < 1:
-            raise ValueError(f"window must be at least 1, got {window}")
-        self._values: deque[float] = deque(maxlen=window)
-
-    def __len__(self) -> int:
-        """Return how many values there are, at most the window."""
-        return len(self._values)
-
-    def add(self, value: float) -> None:
-        """Take in a value; beyond the window the oldest is forgotten."""
-        self._values.append(float(value))
-
-    @property
-    def mean(self) -> float:
-        """The mean, or nan before the first value."""
-        return math.fsum(self._values) / len(self._values) if self._values else math.nan
 
 
 def _wait_for_a_second_without_events(directory: Path) -> None:

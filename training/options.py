@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import tyro
 
+from agent.config import AgentConfig, Size
 from agent.interface import AgentSpec
-from training.config import ConfigError, EvaluationConfig, GymnasiumConfig, MicroRTSConfig, TrainConfig, from_dict
+from training.config import (
+    ConfigError,
+    EvaluationConfig,
+    GymnasiumConfig,
+    MicroRTSConfig,
+    TrainConfig,
+    config_checked,
+    from_dict,
+)
 from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
 from training.environments import check_opponents
 from training.episode_evaluation import EpisodeBatch, plan_episodes
@@ -34,6 +43,8 @@ class TrainOptions:
     """Where everything about the run goes; by default runs/RECIPE-TIME."""
     resume: Literal["auto", "never"] = "never"
     """auto goes on with the run in --run-dir, if there is one, with its own settings and those given here."""
+    agent_size: Size | None = None
+    """The network in place of the recipe's; what --agent options say comes on top."""
     allow_version_mismatch: bool = False
     """Go on even if the game or its layout is not the one that the checkpoint was trained with."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -119,12 +130,13 @@ def parse_train(arguments: list[str], prog: str) -> TrainOptions:
     if stored and recipe and recipe != stored.recipe:
         raise ConfigError(f"{run_dir} holds a run of the recipe {stored.recipe}, not {recipe}: give another --run-dir")
     config = stored or get_recipe(recipe or DEFAULT_RECIPE)
-    try:
+    size = _given(arguments, "--agent-size")
+    with config_checked():
+        if size is not None:
+            config = replace(config, agent=replace(AgentConfig.of_size(cast(Size, size)), torso=config.agent.torso))
         options = tyro.cli(
             tyro.conf.AvoidSubcommands[TrainOptions], default=TrainOptions(config=config), args=arguments, prog=prog
         )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
     if options.run_dir is None:
         name = f"{options.config.recipe}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
         options = replace(options, run_dir=Path("runs") / name)
@@ -160,6 +172,7 @@ class Evaluation:
     episodes: list[EpisodeBatch]
 
 
+@config_checked()
 def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     """Return what `evaluate` asks for.
 
@@ -188,6 +201,7 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     return Evaluation({name: player}, matches, [])
 
 
+@config_checked()
 def prepare_recording(options: WatchOptions) -> tuple[AgentContestant | RandomContestant, GameRecording]:
     """Return the player and the game that `watch` asks for.
 
@@ -250,10 +264,7 @@ def _max_steps(given: int | None, trained: TrainConfig | None) -> int:
 
 def _check_fit(player: AgentContestant | RandomContestant | ScriptedContestant, spec: AgentSpec) -> None:
     if isinstance(player, AgentContestant):
-        try:
-            player.check(spec)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        player.check(spec)
 
 
 def _expanded(opponents: tuple[str, ...]) -> tuple[str, ...]:

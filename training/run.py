@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,16 @@ from agent.config import AgentConfig
 from agent.interface import AgentSpec
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.checkpoint_compatibility import check_compatible
+from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
-from training.config import ConfigError, EnvironmentConfig, TrainConfig, from_dict, to_dict
+from training.config import EnvironmentConfig, TrainConfig, config_checked, from_dict, to_dict
 from training.environments import check_opponents, game_build, make_environment, spec_of
 from training.learner import Learner
 from training.loop import Progress, Update, restore_training_state, training_loop, training_state
 from training.machine import describe_environment
 from training.metrics import CompositeLogger, JsonLinesLogger, TensorBoardLogger
 from training.run_directory import RunDirectory, prepare_run_directory
-from training.sources import ExperienceSource, LocalSource
+from training.sources import ActorError, ExperienceSource, LocalSource
 
 logger = logging.getLogger(__name__)
 
@@ -82,15 +84,16 @@ class TrainingRun:
 
         Raises:
             OSError: if the disk is full; the last checkpoint stays good.
-            ActorError: if actors cannot be started or kept running.
+            ActorError: if actors cannot be started or kept running; what was learnt is saved.
         """
         metrics = self.loggers()
-        source = make_source(self.config, self.agent)
+        source = make_source(self.config, self.agent, stop)
         try:
             self._loop(source, metrics, report, stop)
-        except source_errors(self.config):
+        except ActorError:
             # A signal to the whole process group ends the actors too.
             if not stop.is_set():
+                self.save()
                 raise
         finally:
             source.close()
@@ -136,20 +139,21 @@ def open_run(
     """
     torch.set_num_threads(config.learner_threads)
     torch.manual_seed(config.seed)
-    try:
+    with config_checked():
         identity, spec = identify(config)
         check_opponents(config.environment, config.evaluation.opponents)
         agent = Agent(spec, config.agent)
-        learner = Learner(agent, config.learner, device=resolve_device(config.device), seed=config.seed)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+        teacher = None if config.teacher is None else load_agent(config.teacher)[0]
+        device = resolve_device(config.device)
+        learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
     directory = prepare_run_directory(run_path, resume=resume)
     run = TrainingRun(config, directory, identity, agent, learner)
     if resume and latest_checkpoint(directory.checkpoints) is not None:
         checkpoint = load_checkpoint(directory.checkpoints)
         check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
-        agent.load_state_dict(checkpoint.weights)
-        restore_training_state(checkpoint.training_state, learner, run.progress)
+        with _mismatch_reported(checkpoint):
+            agent.load_state_dict(checkpoint.weights)
+            restore_training_state(checkpoint.training_state, learner, run.progress)
         run.checkpoint = checkpoint.path
     directory.write_config(to_dict(config))
     directory.write_environment(describe_environment(identity["game"]))
@@ -201,22 +205,13 @@ def environment_spec(config: EnvironmentConfig) -> AgentSpec:
         environment.close()
 
 
-def make_source(config: TrainConfig, agent: Agent) -> ExperienceSource:
-    """Return the experience source that the config asks for."""
+def make_source(config: TrainConfig, agent: Agent, stop: threading.Event) -> ExperienceSource:
+    """Return the experience source that the config asks for; once `stop` is set, it keeps nobody waiting."""
     if config.actors.num_actors == 0:
         return LocalSource(config, agent)
     from training.actors import RaySource
 
-    return RaySource(config)
-
-
-def source_errors(config: TrainConfig) -> tuple[type[Exception], ...]:
-    """Return what a source raises when its processes have ended."""
-    if config.actors.num_actors == 0:
-        return ()
-    from training.actors import ActorError
-
-    return (ActorError,)
+    return RaySource(config, stop)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -240,11 +235,29 @@ def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tup
 
     Raises:
         CheckpointError: if there is none, it is damaged, or the game has changed since.
+        ConfigError: if its game can't be made here.
     """
     checkpoint = load_checkpoint(path, with_training_state=False)
-    config = from_dict(checkpoint.metadata["config"])
-    identity, spec = identify(config)
+    with _mismatch_reported(checkpoint):
+        config = from_dict(checkpoint.metadata["config"])
+        agent_config = AgentConfig(**checkpoint.metadata["agent"])
+    with config_checked():
+        identity, spec = identify(config)
     check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
-    agent = Agent(spec, AgentConfig(**checkpoint.metadata["agent"]))
-    agent.load_state_dict(checkpoint.weights)
+    agent = Agent(spec, agent_config)
+    with _mismatch_reported(checkpoint):
+        agent.load_state_dict(checkpoint.weights)
     return agent.eval(), config, checkpoint
+
+
+@contextmanager
+def _mismatch_reported(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what does not fit in a checkpoint that is whole into a CheckpointMismatchError."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointMismatchError(
+            f"the checkpoint {checkpoint.path}, written by perceiver-star {checkpoint.metadata['software_version']}, "
+            f"does not fit this version or these settings ({type(error).__name__}: {error}); use those it was trained "
+            "with"
+        ) from error

@@ -119,7 +119,6 @@ def prepare_run_directory(
     path: Path | str,
     *,
     resume: bool = False,
-    allow_existing: bool = False,
     minimum_free_bytes: int = MINIMUM_FREE_BYTES,
 ) -> RunDirectory:
     """Return a run directory that can be written to, making it if it is absent.
@@ -127,15 +126,14 @@ def prepare_run_directory(
     Args:
         path: the directory, such as `runs/a`.
         resume: the run goes on from what is there.
-        allow_existing: start a new run although something is there.
         minimum_free_bytes: refuse a disk with less space, before it fills up in the middle of training.
 
     Raises:
-        RunDirectoryError: if it is not empty and the run neither resumes nor was told to start all the same.
+        RunDirectoryError: if it is not empty and the run does not resume.
         OSError: if it cannot be made or written to, or the disk is full; the error names the path.
     """
     run = RunDirectory(Path(path))
-    if run.path.is_dir() and any(run.path.iterdir()) and not (resume or allow_existing):
+    if run.path.is_dir() and any(run.path.iterdir()) and not resume:
         raise RunDirectoryError(
             f"{run.path} is not empty: a new run would mix its files with those there. Go on with the run in it with "
             "--resume auto, or give another directory with --run-dir"

@@ -14,6 +14,10 @@ from training.step_timer import StepTimer
 from training.trajectory import Trajectory
 
 
+class ActorError(RuntimeError):
+    """The actors could not be started or kept running."""
+
+
 @dataclass(frozen=True)
 class Experience:
     """What one batch of experience holds: unrolls, finished episodes by opponent name, and figures about its making."""
@@ -27,7 +31,11 @@ class ExperienceSource(Protocol):
     """Plays with the newest weights and returns what happened."""
 
     def next(self) -> Experience:
-        """Return the next batch of experience; waits for it."""
+        """Return the next batch of experience; waits for it.
+
+        Raises:
+            ActorError: if it cannot come any more, or the run was stopped while it waited.
+        """
         ...
 
     def publish(self, agent: Agent, version: int) -> None:

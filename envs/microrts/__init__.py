@@ -6,7 +6,7 @@ from envs.microrts.matches import MatchResults, play_ai_games
 from envs.microrts.render import render_observation
 from envs.microrts.single_env import MicroRTSEnv
 from envs.microrts.vector_env import MicroRTSVectorEnv
-from envs.microrts.version import game_version, require_same_version
+from envs.microrts.version import game_version
 
 __all__ = [
     "COMPETITION_AIS",
@@ -20,5 +20,4 @@ __all__ = [
     "list_maps",
     "play_ai_games",
     "render_observation",
-    "require_same_version",
 ]

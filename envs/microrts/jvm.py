@@ -25,6 +25,7 @@ _DEFAULT_OPTIONS = (
     "--enable-native-access=ALL-UNNAMED",
     "--add-opens=java.base/java.util=ALL-UNNAMED",  # to seed Collections.shuffle, which some AIs use
 )
+OLDEST_JAVA = 17
 _start_lock = threading.Lock()
 
 
@@ -40,8 +41,7 @@ def java_class(name: str) -> Any:
     """
     jpype = import_jpype()
     with _start_lock:
-        if not jpype.isJVMStarted():
-            _start(jpype)
+        _start_once(jpype)
     return jpype.JClass(name)
 
 
@@ -60,6 +60,14 @@ def import_jpype() -> Any:
     return jpype
 
 
+@functools.lru_cache(maxsize=1)
+def _start_once(jpype: Any) -> None:
+    """Start Java where it does not run yet, and prepare it; what fails is tried again at the next call."""
+    if not jpype.isJVMStarted():
+        _start(jpype)
+    _prepare(jpype)
+
+
 def _start(jpype: Any) -> None:
     # Our jar comes after the game's: bots carry old copies of the game's classes, we carry none.
     class_path = [str(jar) for jar in (*game_jars(), BRIDGE_JAR)]
@@ -72,6 +80,15 @@ def _start(jpype: Any) -> None:
         )
     except (OSError, RuntimeError) as error:
         raise GameCrashedError(f"Java at {library} does not start with the options {options}: {error}") from error
+
+
+def _prepare(jpype: Any) -> None:
+    release = jpype.getJVMVersion()
+    if release[0] < OLDEST_JAVA:
+        raise GameNotFoundError(
+            f"this is Java {release[0]}, the bridge to the game needs {OLDEST_JAVA} or newer; correct or unset "
+            f"JAVA_HOME, or: {EXTRA_INSTALL_COMMAND}"
+        )
     # JPype lets Java collect all of its garbage after each of Python's collections: a third of an actor's time.
     gc.callbacks[:] = [callback for callback in gc.callbacks if getattr(callback, "__module__", None) != "_jpype"]
     if os.environ.get(JAVA_OUTPUT_VARIABLE, "") in ("", "0"):

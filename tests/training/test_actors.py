@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ import torch
 from agent import Agent, AgentConfig
 from envs.errors import GameCrashedError
 from training.config import MicroRTSConfig, TrainConfig
-from training.environments import make_environment, spec_of
+from training.environments import make_environment, opponents_of, spec_of
 from training.recipes import get_recipe
 from training.signal_handlers import FAULT_SIGNALS, fault_action
 
@@ -109,12 +111,11 @@ def test_actors_play_with_the_published_weights(source: actors.RaySource) -> Non
 
 def test_ray_listens_on_the_loopback_address_only(source: actors.RaySource) -> None:
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    ports = [
-        connection.laddr.ip
-        for process in processes
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    ports = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            connections = process.net_connections("inet")
+            ports += [connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN]
     assert len(ports) >= 4  # Ray's services and its processes
     assert {ip.removeprefix("::ffff:") for ip in ports} <= {"127.0.0.1", "::1"}
 
@@ -132,6 +133,47 @@ def test_play_goes_on_when_an_actor_is_killed(source: actors.RaySource) -> None:
     os.kill(after[1], signal.SIGKILL)
     wait_until(lambda: source.next().metrics["env/restarts"] == 2.0)
     assert source.next().trajectories
+
+
+def test_an_actor_that_hangs_is_replaced_although_the_other_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config()
+    source = actors.RaySource(config)
+    impatient = dataclasses.replace(config.actors, unroll_timeout_seconds=4.0)
+    monkeypatch.setattr(source, "_config", dataclasses.replace(config, actors=impatient))
+    try:
+        source.publish(make_agent(config), 0)
+        hanging, playing = source.process_ids()
+        os.kill(hanging, signal.SIGSTOP)
+        wait_until(lambda: source.next().metrics["env/restarts"] >= 1.0)
+        wait_until(lambda: bool(source.next()) and hanging not in source.process_ids())
+        assert playing in source.process_ids()
+        assert not psutil.pid_exists(hanging)
+    finally:
+        source.close()
+
+
+def test_a_run_that_is_stopped_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    config = make_config()
+    source = actors.RaySource(config, stop)
+    try:
+        monkeypatch.setattr(source, "_receive", lambda seat: (_ for _ in ()).throw(OSError("Ray is gone")))
+        source.publish(make_agent(config), 0)
+        with pytest.raises(actors.ActorError, match="could not be kept running: Ray is gone"):
+            source.next()
+        source.publish(make_agent(config), 1)  # the thread that would hand it on has ended
+        monkeypatch.setattr(source, "_failure", None)
+        stop.set()
+        with pytest.raises(actors.ActorError, match="was stopped while it waited"):
+            source.next()
+    finally:
+        source.close()
+
+
+def test_actors_share_the_opponents() -> None:
+    config = MicroRTSConfig(opponents=("WorkerRush", "LightRush", "CoacAI"))
+    dealt = [opponents_of(config, 2, first_game=2 * seat) for seat in range(4)]
+    assert dealt == [["WorkerRush"] * 2, ["LightRush"] * 2, ["CoacAI"] * 2, ["WorkerRush"] * 2]
 
 
 def test_only_what_the_next_actor_may_do_better_is_replaced() -> None:

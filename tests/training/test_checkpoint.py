@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import checkpoint, checkpoint_paths
+from training import checkpoint_paths
 from training.checkpoint import (
     CheckpointError,
     CheckpointMismatchError,
@@ -368,4 +368,3 @@ def test_paths_are_saved_with_everyones_usual_permissions(tmp_path: Path) -> Non
     usual = tmp_path / "usual"
     usual.mkdir()
     assert save(tmp_path / "checkpoints").stat().st_mode == usual.stat().st_mode
-    assert checkpoint.FORMAT_VERSION == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,16 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["train", "--recipe", "gymnasium", "--env-id", "CartPol-v1"], "did you mean CartPole-v1"),
         (["train", "--recipe", "tiny", "--learner.learning-rat", "1"], "--learner.learning-rate"),
         (["train", "--recipe", "tiny", "--agent.torso", "transformr"], "'transformer'"),
+        (["train", "--recipe", "quickstart", "--actors", "0"], "--max-minutes None --total-steps"),
+        (["train", "--recipe", "tiny", "--learner.clip-epsilon", "0"], "clip_epsilon must be positive"),
+        (["train", "--recipe", "tiny", "--learner.trace-decay", "2"], "trace_decay must lie in [0, 1]"),
+        (["train", "--recipe", "tiny", "--learner.huber-delta", "-1"], "huber_delta must be positive"),
+        (["train", "--recipe", "tiny", "--learner-threads", "0"], "learner_threads must be at least 1"),
+        (["train", "--recipe", "tiny", "--agent-size", "smal"], "smal"),
+        (["train", "--recipe", "tiny", "--teacher", "/nowhere"], "there is no checkpoint at /nowhere"),
+        (["train", "--recipe", "tiny", "--learner.teacher-kl-cost", "1"], "there is no teacher"),
+        (["evaluate", "--agent", "random", "--map", __file__], "is not a µRTS map"),
+        (["evaluate", "--agent", "random", "--seed", "-1"], "non-negative"),
         (["evaluate"], "who plays?"),
         (["evaluate", "--agent", "CoacIA"], "did you mean CoacAI"),
         (["evaluate", "--agent", "random", "--opponents", "LightRsh"], "did you mean LightRush"),
@@ -222,15 +233,38 @@ def test_a_complete_run_goes_straight_to_its_evaluation(trained: Path, capsys: p
 
 
 @pytest.mark.slow
+def test_settings_that_a_checkpoint_does_not_fit_are_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(trained, copied, symlinks=True)
+    go_on = ("train", "--run-dir", str(copied), "--resume", "auto", "--total-steps", "10000")
+    assert run(*go_on, "--learner.normalise-values") == 2
+    assert "does not fit this version or these settings" in capsys.readouterr().err
+    assert run(*go_on, "--agent-size", "small") == 2
+    assert "agent.channels: expected 64, the checkpoint has 16" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate", "--agent", "random", "--games", "1000000", "--output", str(tmp_path)) == 1
+    said = capsys.readouterr()
+    assert f"{tmp_path}: is a folder" in said.err
+    assert "evaluating" not in said.out
+
+
+@pytest.mark.slow
 def test_a_checkpoint_is_evaluated_and_watched(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     latest = str(trained / "checkpoints" / "latest")
-    options = ("--opponents", "PassiveAI", "--games", "2", "--max-steps", "40", "--output", "evaluation.json")
+    options = ("--opponents", "PassiveAI", "--games", "2", "--max-steps", "40", "--output", "new/evaluation.json")
     assert run("evaluate", "--checkpoint", latest, *options) == 0
     assert "PassiveAI" in capsys.readouterr().out
-    rows = json.loads(Path("evaluation.json").read_text())
+    rows = json.loads(Path("new/evaluation.json").read_text())
     assert [(row["side"], row["mode"], row["draws"]) for row in rows] == [
         (0, "sampled", 1), (1, "sampled", 1), (0, "greedy", 1), (1, "greedy", 1)
     ]  # fmt: skip
@@ -285,6 +319,28 @@ def test_a_signal_in_the_final_evaluation_ends_all_processes(tmp_path: Path, com
     assert commands[0].descendants
     assert psutil.wait_procs(commands[0].descendants, timeout=20)[1] == []
     assert load_checkpoint(tmp_path).step >= 20
+
+
+@pytest.mark.slow
+def test_a_run_on_the_real_game_survives_the_death_of_an_actor(tmp_path: Path, commands: list[Command]) -> None:
+    options = ("--recipe", "tiny", "--actors", "2", "--total-steps", "100000000", "--run-dir", str(tmp_path))
+    commands.append(Command("train", *options))
+    commands[0].read_until("steps/s")
+    actors = [process for process in commands[0].descendants if "RolloutActor" in " ".join(process.cmdline())]
+    assert len(actors) == 2
+    actors[0].kill()
+    deadline = time.monotonic() + 120
+    restarts: list[float] = []
+    while not (len(restarts) > 3 and restarts[-4] == 1.0) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        lines = (tmp_path / "metrics.jsonl").read_text().splitlines(keepends=True)
+        restarts = [json.loads(line)["env/restarts"] for line in lines if line.endswith("\n")]
+    assert restarts[-4:] == [1.0] * 4
+    os.kill(commands[0].process.pid, signal.SIGTERM)
+    code, errors = commands[0].finish()
+    assert code == 0
+    assert "is replaced" in errors
+    assert load_checkpoint(tmp_path).step > 0
 
 
 @pytest.mark.slow

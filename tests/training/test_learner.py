@@ -292,16 +292,15 @@ def test_resumed_learning_is_bit_equal() -> None:
 
 def test_a_gradient_that_is_not_finite_stops_and_changes_nothing() -> None:
     agent, (trajectory,) = unit_experience()
-    learner = Learner(agent, LearnerConfig())
+    learner = Learner(agent, LearnerConfig(num_epochs=1, num_minibatches=1))
     learner.update([trajectory])
     before = copy.deepcopy(agent.state_dict())
     trajectory.rewards[0, 0, 0] = np.nan
     with pytest.raises(FloatingPointError, match=r"not finite at update 1: .*losses/value_loss.*nan"):
         learner.update([dataclasses.replace(trajectory)])
     for name, value in agent.state_dict().items():
-        assert torch.isfinite(value).all(), name
+        assert torch.equal(value, before[name]), name
     assert learner.num_updates == 1
-    assert before.keys() == agent.state_dict().keys()
 
 
 def test_sequences_of_several_trajectories_are_pooled() -> None:

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.summary.writer import event_file_writer
 
-from training.metrics import CompositeLogger, JsonLinesLogger, MetricLogger, TensorBoardLogger, WindowMean
+from training.metrics import CompositeLogger, JsonLinesLogger, MetricLogger, TensorBoardLogger
 
 CONFIG = {"agent": {"width": 64, "name": "small"}, "learner": {"gamma": 0.99, "discounts": (0.9, 1.0), "delta": None}}
 FLAT = {
@@ -120,15 +120,3 @@ def test_composite_closes_all(tmp_path: Path) -> None:
     logger.log(1, {"x": 1.0})
     logger.close()
     assert [scalars(board, "x") for board in boards] == [[(1, 1.0)]] * 2
-
-
-def test_window_mean_forgets() -> None:
-    window = WindowMean(3)
-    assert math.isnan(window.mean)
-    for value in (100.0, 1.0, 2.0):
-        window.add(value)
-    window.add(3.0)
-    assert window.mean == 2.0
-    assert len(window) == 3
-    with pytest.raises(ValueError, match="window must be at least 1, got 0"):
-        WindowMean(0)

@@ -19,6 +19,7 @@ from training.loop import Update
 from training.recipes import get_recipe
 from training.run import load_agent, make_source, open_run, resolve_device, run_training
 from training.run_directory import RunDirectoryError
+from training.sources import ActorError
 
 
 def small(recipe: str, **changes: object) -> TrainConfig:
@@ -187,27 +188,36 @@ def test_lost_actors_fail_a_run_unless_it_was_stopped(tmp_path: Path, monkeypatc
             pass
 
         def next(self) -> None:
-            raise LostError
+            raise ActorError
 
-    class LostError(RuntimeError):
-        pass
-
-    monkeypatch.setattr(run, "make_source", lambda config, agent: LosingSource())
-    monkeypatch.setattr(run, "source_errors", lambda config: (LostError,))
+    monkeypatch.setattr(run, "make_source", lambda config, agent, stop: LosingSource())
     opened = open_run(small("gymnasium"), tmp_path)
-    with pytest.raises(LostError):
+    with pytest.raises(ActorError):
         opened.train(lambda update: None, stop)
-    assert opened.checkpoint is None
+    assert opened.checkpoint == load_checkpoint(tmp_path).path  # what was learnt is not lost
     stop.set()
     opened.train(lambda update: None, stop)
     assert opened.checkpoint == load_checkpoint(tmp_path).path
+
+
+def test_a_teacher_holds_the_policy_to_its_own(tmp_path: Path) -> None:
+    train_until(small("gymnasium"), tmp_path / "teacher", 1)
+    config = small("gymnasium", teacher=str(tmp_path / "teacher"))
+    config = dataclasses.replace(config, learner=dataclasses.replace(config.learner, teacher_kl_cost=1.0), seed=2)
+    taught = train_until(config, tmp_path / "taught", 2)
+    lines = [json.loads(line) for line in taught.directory.metrics_file.read_text().splitlines()]
+    assert all(line["losses/teacher_kl"] > 0 for line in lines)
+    other = small("tiny", teacher=str(tmp_path / "teacher"))
+    other = dataclasses.replace(other, learner=dataclasses.replace(other.learner, teacher_kl_cost=1.0))
+    with pytest.raises(ConfigError, match="the teacher was made for other observations"):
+        open_run(other, tmp_path / "other")
 
 
 def test_devices_and_sources() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type in ("cpu", "cuda")
     config = small("gymnasium")
-    opened = make_source(config, load_untrained(config))
+    opened = make_source(config, load_untrained(config), threading.Event())
     assert type(opened).__name__ == "LocalSource"
     opened.close()
 

@@ -23,7 +23,6 @@ def test_a_directory_with_something_in_it_needs_resume(tmp_path: Path) -> None:
         prepare_run_directory(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     prepare_run_directory(tmp_path, resume=True)
-    prepare_run_directory(tmp_path, allow_existing=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from envs.errors import GameNotFoundError, GameVersionError, UnknownNameError
-from envs.microrts import game_version, installation, list_maps, require_same_version
+from envs.errors import GameNotFoundError, UnknownNameError
+from envs.microrts import game_version, installation, list_maps
 from envs.microrts.installation import EXTRA_INSTALL_COMMAND, GAME_INSTALL_COMMAND
 from envs.microrts.layout import layout_sha256
 from tests.envs.microrts.games import MAP_8
@@ -77,11 +76,7 @@ def test_the_game_is_recognised_by_its_version() -> None:
     version = game_version()
     assert version["game"] == "microrts"
     assert version["layout_sha256"] == layout_sha256()
-    require_same_version(version)
-    with pytest.raises(GameVersionError, match="layout_sha256 is"):
-        require_same_version({**version, "layout_sha256": "0"})
-    with pytest.raises(GameVersionError, match="game_build_sha256"):
-        require_same_version({key: value for key, value in version.items() if key != "game_build_sha256"})
+    assert version["game_build_sha256"] == installation.jars_sha256()
 
 
 def test_the_virtual_machine_leaves_signals_and_output_to_python() -> None:
@@ -97,7 +92,6 @@ def test_the_virtual_machine_leaves_signals_and_output_to_python() -> None:
         "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    seen.append('int')\n"
         "print(seen)"
     )
-    assert signal.SIGTERM
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ}
     )

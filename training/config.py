@@ -15,7 +15,7 @@ import tyro
 from agent.config import AgentConfig
 from envs.errors import UnknownNameError
 from training.checkpoint_errors import CheckpointError
-from training.learner import LearnerConfig
+from training.learner_config import LearnerConfig
 
 CONFIG_VERSION = 1
 

@@ -13,7 +13,7 @@ from training.config import (
     MicroRTSConfig,
     TrainConfig,
 )
-from training.learner import LearnerConfig
+from training.learner_config import LearnerConfig
 
 _8X8 = "maps/8x8/basesWorkers8x8A.xml"
 _16X16 = "maps/16x16/basesWorkers16x16A.xml"

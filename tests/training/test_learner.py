@@ -17,9 +17,11 @@ from torch import Tensor
 from agent import Agent, AgentConfig, AgentInput, AgentSpec, UnrollOutput
 from envs.spaces import SCALARS
 from tests.training.scripted import CountingEnvironment, UnitEnvironment
-from training.learner import Learner, LearnerConfig, _Batch, loss_and_metrics, select_sequences
+from training.learner import Learner
+from training.learner_config import LearnerConfig
+from training.objective import Batch, loss_and_metrics
 from training.rollout import BatchedEnvironment, Rollout
-from training.trajectory import Trajectory, concatenate
+from training.trajectory import Trajectory, concatenate, select_sequences
 
 CPU = torch.device("cpu")
 TERMINATES = (True, False, True)
@@ -46,9 +48,9 @@ def unit_experience(seed: int = 0, unrolls: int = 1) -> tuple[Agent, list[Trajec
     return make_agent(environment, seed + 1), trajectories
 
 
-def unroll(agent: Agent, trajectory: Trajectory, config: LearnerConfig) -> tuple[UnrollOutput, AgentInput, _Batch]:
+def unroll(agent: Agent, trajectory: Trajectory, config: LearnerConfig) -> tuple[UnrollOutput, AgentInput, Batch]:
     inputs = AgentInput.from_packed(trajectory.observations)
-    batch = _Batch.from_trajectory(trajectory, config, CPU)
+    batch = Batch.from_trajectory(trajectory, config, CPU)
     return agent.unroll(inputs, batch.initial_state, batch.is_first, batch.action), inputs, batch
 
 
@@ -174,6 +176,38 @@ def test_value_errors_are_measured_in_units_of_the_value_scale() -> None:
     assert scaled == plain
 
 
+def test_schedules_are_linear_in_the_share_of_training_that_is_done() -> None:
+    config = LearnerConfig(
+        learning_rate=4.0,
+        final_learning_rate=2.0,
+        entropy_cost=1.0,
+        final_entropy_cost=0.0,
+        final_term_weights=(1.0, 0.2),
+    )
+    for progress, expected in (
+        (0.0, (4.0, 1.0, (1.0, 1.0))),
+        (0.5, (3.0, 0.5, (1.0, 0.6))),
+        (1.0, (2.0, 0.0, (1.0, 0.2))),
+    ):
+        got = config.learning_rate_at(progress), config.entropy_cost_at(progress), config.term_weights_at(progress)
+        assert got[:2] == pytest.approx(expected[:2])
+        assert got[2] == pytest.approx(expected[2])
+    assert LearnerConfig(entropy_cost=0.3).entropy_cost_at(1.0) == 0.3
+
+
+def test_a_term_that_counts_for_nothing_moves_the_values_but_not_the_policy() -> None:
+    agent, (trajectory,) = unit_experience()
+    assert trajectory.rewards.shape[-1] == 2
+    config = LearnerConfig(final_term_weights=(1.0, 0.0), value_cost=0.0, normalise_advantages=False)
+    output, inputs, batch = unroll(agent, trajectory, config)
+    changed = dataclasses.replace(batch, rewards=batch.rewards + torch.tensor([0.0, 5.0]))
+    for progress, same in ((1.0, True), (0.0, False)):
+        results = [loss_and_metrics(output, inputs, part, config, progress=progress)[1] for part in (batch, changed)]
+        policy, value = ([result[f"losses/{name}_loss"] for result in results] for name in ("policy", "value"))
+        assert torch.allclose(*policy) is same
+        assert not torch.allclose(*value)
+
+
 @pytest.mark.parametrize("normalise", [True, False])
 def test_the_value_scale_follows_the_targets_where_asked_and_returns_with_the_state(normalise: bool) -> None:
     agent, trajectories = unit_experience()
@@ -194,7 +228,7 @@ def advantages_of(values: Tensor, trajectory: Trajectory, config: LearnerConfig)
     log_prob = behaviour.clone().requires_grad_()
     output = UnrollOutput(values=values, log_prob=log_prob, entropy=torch.zeros_like(behaviour))
     inputs = AgentInput.from_packed(trajectory.observations)
-    loss, _ = loss_and_metrics(output, inputs, _Batch.from_trajectory(trajectory, config, CPU), config)
+    loss, _ = loss_and_metrics(output, inputs, Batch.from_trajectory(trajectory, config, CPU), config)
     (gradient,) = torch.autograd.grad(loss, log_prob)
     return -gradient * len(log_prob)
 

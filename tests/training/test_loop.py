@@ -13,7 +13,8 @@ import torch
 from agent import Agent, AgentConfig
 from tests.agent import games
 from tests.training.test_trajectory import random_trajectory
-from training.learner import Learner, LearnerConfig
+from training.learner import Learner
+from training.learner_config import LearnerConfig
 from training.loop import EpisodeStatistics, Progress, policy_lag, restore_training_state, training_loop, training_state
 from training.recipes import tiny
 from training.rollout import Episode

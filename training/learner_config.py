@@ -1,0 +1,107 @@
+"""How the learner learns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+_POSITIVE = ("learning_rate", "adam_epsilon", "max_grad_norm", "rho_clip", "c_clip", "clip_epsilon")
+_NOT_NEGATIVE = (
+    "final_learning_rate",
+    "value_cost",
+    "entropy_cost",
+    "upgo_cost",
+    "teacher_kl_cost",
+    "advantage_floor",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """How the learner turns experience into a better policy."""
+
+    learning_rate: float = 5e-4
+    """Adam's step size at the start."""
+    final_learning_rate: float = 5e-5
+    """Adam's step size at the end of training; all such changes are linear in the share of training that is done."""
+    adam_epsilon: float = 1e-5
+    """Added to Adam's denominator."""
+    max_grad_norm: float = 0.5
+    """Gradients are scaled down to this norm."""
+    num_epochs: int = 2
+    """Passes over each batch."""
+    num_minibatches: int = 4
+    """Parts of a batch, cut between sequences; one optimiser step each."""
+    discounts: tuple[float, ...] = (0.99,)
+    """Discount per game step of each reward term; one value holds for all."""
+    final_term_weights: tuple[float, ...] = (1.0,)
+    """What each reward term counts in the policy's advantages at the end of training (1 at the start); one value
+    holds for all. Shaped rewards that have done their work can step back behind winning."""
+    trace_decay: float = 0.95
+    """Lambda of V-trace and TD(lambda)."""
+    rho_clip: float = 1.0
+    """Upper bound of V-trace's importance weights."""
+    c_clip: float = 1.0
+    """Upper bound of V-trace's trace cutting weights."""
+    policy_loss: Literal["clipped", "policy_gradient"] = "clipped"
+    """PPO's clipped objective (allows several epochs), or V-trace's policy gradient."""
+    rho_weighted_advantages: bool = True
+    """Whether the clipped objective's advantages carry V-trace's rho, beside the ratio of the objective itself."""
+    clip_epsilon: float = 0.2
+    """How far the clipped objective lets a decision's probability move, as a ratio."""
+    value_cost: float = 0.5
+    """Weight of the value loss."""
+    huber_delta: float | None = 1.0
+    """Where the value loss turns linear; None for the squared error."""
+    normalise_values: bool = False
+    """Learn values in units of their targets' running size; for games whose returns are far from 1."""
+    entropy_cost: float = 0.01
+    """Weight of the entropy bonus at the start."""
+    final_entropy_cost: float | None = None
+    """The same at the end of training; None = as at the start."""
+    upgo_cost: float = 0.0
+    """Weight of the UPGO policy loss (Vinyals et al. 2019)."""
+    teacher_kl_cost: float = 0.0
+    """Weight of the KL divergence to the teacher."""
+    normalise_advantages: bool = True
+    """Scale each minibatch's advantages to mean 0 and variance 1."""
+    advantage_floor: float = 0.0
+    """Advantages that spread less than this share of the value targets' size are noise, and not scaled up further."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("num_epochs", "num_minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in _POSITIVE:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        for name in _NOT_NEGATIVE:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more and finite, got {getattr(self, name)}")
+        if not self.discounts or not all(0 <= discount <= 1 for discount in self.discounts):
+            raise ValueError(f"discounts must lie in [0, 1], got {self.discounts}")
+        if not 0 <= self.trace_decay <= 1:
+            raise ValueError(f"trace_decay must lie in [0, 1], got {self.trace_decay}")
+        if not self.final_term_weights or not all(0 <= weight < math.inf for weight in self.final_term_weights):
+            raise ValueError(f"final_term_weights must be 0 or more and finite, got {self.final_term_weights}")
+        if self.final_entropy_cost is not None and not 0 <= self.final_entropy_cost < math.inf:
+            raise ValueError(f"final_entropy_cost must be 0 or more and finite, got {self.final_entropy_cost}")
+        if self.huber_delta is not None and not self.huber_delta > 0:
+            raise ValueError(f"huber_delta must be positive, or None for the squared error, got {self.huber_delta}")
+        if self.policy_loss == "policy_gradient" and self.num_epochs > 1:
+            raise ValueError("policy_loss='policy_gradient' does not bound how far the policy moves: use num_epochs=1")
+
+    def learning_rate_at(self, progress: float) -> float:
+        """Return Adam's step size when a share `progress` of the training is done."""
+        return self.learning_rate + progress * (self.final_learning_rate - self.learning_rate)
+
+    def entropy_cost_at(self, progress: float) -> float:
+        """Return the weight of the entropy bonus."""
+        final = self.entropy_cost if self.final_entropy_cost is None else self.final_entropy_cost
+        return self.entropy_cost + progress * (final - self.entropy_cost)
+
+    def term_weights_at(self, progress: float) -> tuple[float, ...]:
+        """Return what each reward term, or every one, counts in the policy's advantages."""
+        return tuple(1.0 + progress * (final - 1.0) for final in self.final_term_weights)

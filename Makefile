@@ -1,6 +1,6 @@
 # make train   set up, train the default recipe, print the win-rate table
 # make test    set up, then lint, types, import rules and all tests
-# make setup   create .venv with everything that the two need
+# make setup   create .venv with everything that both need
 # make clean   remove .venv and what the tools left behind; runs/ stays
 
 PYTHON ?= python3.11
@@ -10,12 +10,13 @@ RUN_DIR ?= runs/$(RECIPE)-$(shell date +%Y%m%d-%H%M%S)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)/.installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .PHONY: train test lint types imports unit setup clean
 .NOTPARALLEL:
 
-train: setup
+train: $(INSTALLED)
 	$(BIN)/perceiver-star train --recipe $(RECIPE) --run-dir $(RUN_DIR)
 
 test: lint types imports unit
@@ -33,16 +34,20 @@ imports: setup
 unit: setup
 	$(BIN)/python -m pytest
 
-setup: $(INSTALLED)
+setup: $(TOOLS)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-		echo "$(PYTHON) with its venv module is needed: install Python 3.11, or name another from 3.10 on: make PYTHON=python3" >&2; \
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "$(PYTHON) with its venv module is needed: install Python 3.11, or a newer one and name it: make PYTHON=python3" >&2; \
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) torch==2.13.0
-	$(INSTALL) --editable '.[microrts,train,dev]'
+	$(INSTALL) torch
+	$(INSTALL) --editable '.[microrts,train]'
 	$(INSTALL) --no-deps --ignore-requires-python gym-microrts==0.6.0
+	@touch $@
+
+$(TOOLS): $(INSTALLED)
+	$(INSTALL) --editable '.[microrts,train,dev]'
 	@touch $@
 
 clean:

@@ -224,14 +224,19 @@ def _memory() -> Iterator[Finding]:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return
-    yield _enough("memory", total, ENOUGH_MEMORY_GIB, "in all", "train with fewer actors: --actors 1")
+    yield _enough("memory", total, ENOUGH_MEMORY_GIB, "in all", "train with fewer games: --actors.games-per-actor 16")
 
 
 def _processors() -> Iterator[Finding]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if usable < 2:
         detail = f"{usable} usable core: actors and learner take turns"
-        yield Finding(name="processors", status="warning", detail=detail, remedy="train without actors: --actors 0")
+        yield Finding(
+            name="processors",
+            status="warning",
+            detail=detail,
+            remedy="train without actors: --actors 0 --max-minutes None --total-steps 1000000",
+        )
     else:
         yield Finding(name="processors", status="ok", detail=f"{usable} usable cores")
 

@@ -10,6 +10,9 @@ from agent.interface import AgentSpec
 from training.config import EnvironmentConfig, GymnasiumConfig, MicroRTSConfig
 from training.rollout import BatchedEnvironment
 
+NO_OPPONENT = "environment"
+"""Stands for the opponent where there is none."""
+
 
 def make_environment(
     config: EnvironmentConfig,
@@ -62,7 +65,7 @@ def opponents_of(config: EnvironmentConfig, num_games: int, *, first_game: int =
         first_game: games of the batches before it, so that all together are dealt out evenly.
     """
     if isinstance(config, GymnasiumConfig):
-        return ["environment"] * num_games
+        return [NO_OPPONENT] * num_games
     games = range(first_game, first_game + num_games)
     return [config.opponents[game // 2 % len(config.opponents)] for game in games]
 

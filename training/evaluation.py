@@ -197,15 +197,19 @@ def result_table(
     rows = []
     for total in both_sides(results):
         parts = [part for part in results if (part.opponent, part.mode) == (total.opponent, total.mode)]
-        sides = [f"{100 * part.result.win_rate:.0f} %" for part in sorted(parts, key=lambda part: part.side or 0)]
+        sides = [_percent(part.result) for part in sorted(parts, key=lambda part: part.side or 0)]
         rate = total.result
         counts = [str(count) for count in (rate.games, rate.wins, rate.draws, rate.losses)]
         interval = f"{100 * rate.low:.0f}-{100 * rate.high:.0f}"
-        rows.append([total.opponent, total.mode, *counts, f"{100 * rate.win_rate:.0f} %", interval, *sides])
+        rows.append([total.opponent, total.mode, *counts, _percent(rate), interval, *sides])
     if baseline:
         header.append(baseline_name)
-        rates = {total.opponent: f"{100 * total.result.win_rate:.0f} %" for total in both_sides(baseline)}
+        rates = {total.opponent: _percent(total.result) for total in both_sides(baseline)}
         rows = [[*row, rates.get(row[0], "")] for row in rows]
     if len({row[1] for row in rows}) == 1:  # then it goes without saying, or into a title
         header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
     return header, rows
+
+
+def _percent(rate: WinRate) -> str:
+    return f"{100 * rate.win_rate:.0f} %" if rate.games else "-"

@@ -6,14 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-_POSITIVE = ("learning_rate", "adam_epsilon", "max_grad_norm", "rho_clip", "c_clip", "clip_epsilon")
+_AT_LEAST_ONE = ("num_epochs", "num_minibatches")
+_POSITIVE = ("learning_rate", "adam_epsilon", "max_grad_norm", "rho_clip", "c_clip", "clip_epsilon", "huber_delta")
 _NOT_NEGATIVE = (
     "final_learning_rate",
     "value_cost",
     "entropy_cost",
+    "final_entropy_cost",
     "upgo_cost",
     "teacher_kl_cost",
     "advantage_floor",
+    "final_term_weights",
 )
 
 
@@ -71,25 +74,21 @@ class LearnerConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("num_epochs", "num_minibatches"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in _POSITIVE:
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {value}")
         for name in _NOT_NEGATIVE:
-            if not 0 <= getattr(self, name) < math.inf:
+            if not all(0 <= value < math.inf for value in _values(getattr(self, name))):
                 raise ValueError(f"{name} must be 0 or more and finite, got {getattr(self, name)}")
-        if not self.discounts or not all(0 <= discount <= 1 for discount in self.discounts):
-            raise ValueError(f"discounts must lie in [0, 1], got {self.discounts}")
-        if not 0 <= self.trace_decay <= 1:
-            raise ValueError(f"trace_decay must lie in [0, 1], got {self.trace_decay}")
-        if not self.final_term_weights or not all(0 <= weight < math.inf for weight in self.final_term_weights):
-            raise ValueError(f"final_term_weights must be 0 or more and finite, got {self.final_term_weights}")
-        if self.final_entropy_cost is not None and not 0 <= self.final_entropy_cost < math.inf:
-            raise ValueError(f"final_entropy_cost must be 0 or more and finite, got {self.final_entropy_cost}")
-        if self.huber_delta is not None and not self.huber_delta > 0:
-            raise ValueError(f"huber_delta must be positive, or None for the squared error, got {self.huber_delta}")
+        for name in ("discounts", "trace_decay"):
+            if not all(0 <= value <= 1 for value in _values(getattr(self, name))):
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if not self.discounts or not self.final_term_weights:
+            raise ValueError("discounts and final_term_weights need at least one value, which then holds for all terms")
         if self.policy_loss == "policy_gradient" and self.num_epochs > 1:
             raise ValueError("policy_loss='policy_gradient' does not bound how far the policy moves: use num_epochs=1")
 
@@ -105,3 +104,9 @@ class LearnerConfig:
     def term_weights_at(self, progress: float) -> tuple[float, ...]:
         """Return what each reward term, or every one, counts in the policy's advantages."""
         return tuple(1.0 + progress * (final - 1.0) for final in self.final_term_weights)
+
+
+def _values(setting: float | tuple[float, ...] | None) -> tuple[float, ...]:
+    if setting is None:
+        return ()
+    return setting if isinstance(setting, tuple) else (setting,)

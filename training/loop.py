@@ -13,6 +13,7 @@ import torch
 
 from agent.agent import Agent
 from training.config import TrainConfig
+from training.environments import NO_OPPONENT
 from training.learner import Learner
 from training.sources import Experience, ExperienceSource
 
@@ -60,6 +61,8 @@ class EpisodeStatistics:
             "charts/episodic_length": float(np.mean([episode[1] for episode in everything])),
         }
         for opponent, episodes in self.recent.items():
+            if opponent == NO_OPPONENT:
+                continue
             metrics[f"charts/win_rate/{opponent}"] = float(np.mean([episode[2] > 0 for episode in episodes]))
         return metrics
 

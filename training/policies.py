@@ -61,7 +61,7 @@ class AgentPolicy:
 
 
 class RandomPolicy:
-    """Draws legal actions uniformly."""
+    """Draws actions uniformly, legal ones where the game tells by masks for units."""
 
     def __init__(self, environment: BatchedEnvironment) -> None:
         self._space = environment.single_action_space

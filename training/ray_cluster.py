@@ -21,6 +21,7 @@ _CLUSTER_VARIABLE = "RAY_ADDRESS"
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to Ray's makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # actors keep CUDA_VISIBLE_DEVICES as it is
+    "RAY_worker_niceness": "0",  # beside other work, actors would get next to nothing and the learner wait for them
 }
 _LOCAL_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 if "ray" not in sys.modules:
@@ -37,6 +38,8 @@ __all__ = ["ray", "start_ray", "stop_ray"]
 OBJECT_STORE_BYTES = 512 * 2**20
 _FOLDER_PREFIX = "perceiver-star-ray-"
 _LOCK_FILE = "in-use"
+# A socket's path has 107 bytes at most; Ray's sessions and our folder take 94 of them.
+_LONGEST_PARENT = 13
 _open_locks: list[IO[bytes]] = []
 
 
@@ -83,13 +86,20 @@ def stop_ray() -> None:
 
 def _new_folder() -> Path:
     """Return a new folder that is marked as in use as long as this process lives, and remove those that are not."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+    parent = _folder_for_sockets()
+    for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
         _remove_if_unused(folder)
-    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
     lock = (folder / _LOCK_FILE).open("wb")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     _open_locks.append(lock)
     return folder
+
+
+def _folder_for_sockets() -> Path:
+    """Return the folder of temporary files, or /tmp where its name is too long for the sockets that Ray makes in it."""
+    usual, short = Path(tempfile.gettempdir()), Path("/tmp")
+    return usual if len(str(usual)) <= _LONGEST_PARENT or not os.access(short, os.W_OK) else short
 
 
 def _remove_if_unused(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from envs.errors import GameCrashedError
 from training.config import EvaluationConfig, MicroRTSConfig
 from training.evaluation import (
     MatchBatch,
@@ -53,6 +54,24 @@ def test_every_opponent_mode_and_side_gets_its_games() -> None:
     assert games == {
         (name, opponent, mode, side): 5 - side for name, mode in modes for opponent in "AB" for side in (0, 1)
     }
+
+
+def test_games_that_break_are_dropped_and_not_counted(caplog: pytest.LogCaptureFixture) -> None:
+    class Breaks(Fake):
+        def play(self, batch: MatchBatch) -> Any:
+            if batch.opponent == "A" and batch.side == 1:
+                raise GameCrashedError("the AI divided by zero")
+            return super().play(batch)
+
+    results = play({"agent": Breaks()})
+    played = {(result.opponent, result.mode, result.side): result.result.games for result in results}
+    assert played[("A", "sampled", 1)] == 0
+    assert played[("A", "sampled", 0)] == 5
+    assert played[("B", "sampled", 1)] == 4
+    assert "2 games against A are dropped: the AI divided by zero" in caplog.text
+    header, rows = result_table(results)
+    assert dict(zip(header, rows[0], strict=True))["side 1"] == "-"
+    assert results[1].to_row()["win_rate"] is None
 
 
 def test_all_meet_the_same_games_and_no_two_batches_do() -> None:

@@ -43,11 +43,7 @@ def test_the_clock_decides_where_it_ends_the_run() -> None:
 def test_environments_without_opponents_show_returns() -> None:
     config = get_recipe("gymnasium")
     line = ProgressLine(config, Progress())
-    text = line.text(
-        Update(
-            Progress(game_steps=1, seconds=1.0), {"charts/episodic_return": 12.34, "charts/win_rate/environment": 1.0}
-        )
-    )
+    text = line.text(Update(Progress(game_steps=1, seconds=1.0), {"charts/episodic_return": 12.34}))
     assert "return 12.3" in text
     assert "wins" not in text
 

@@ -24,7 +24,8 @@ def _microrts(
     recipe: str, hardware: str, map_path: str, opponents: tuple[str, ...], minutes: float, evaluation: EvaluationConfig
 ) -> TrainConfig:
     """Return a run on µRTS for two cores: one actor and one learner thread, which keep each other busy."""
-    # Half of Gym-µRTS's shaped rewards: they start the learning, and winning must then count for more.
+    # Half of Gym-µRTS's shaped rewards: they start the learning, and step back as it goes on, since an agent that still
+    # lives on them at the end gathers and builds for ever and wins less.
     environment = MicroRTSConfig(map_path=map_path, opponents=opponents, reward_weights=(10.0, 0.5, 0.5, 0.2, 1.0, 2.0))
     return TrainConfig(
         recipe=recipe,
@@ -38,6 +39,8 @@ def _microrts(
             num_minibatches=4,
             max_grad_norm=5.0,
             discounts=(0.998, 0.99, 0.99, 0.99, 0.99, 0.99),
+            final_term_weights=(1.0, 0.1, 0.1, 0.1, 0.1, 0.1),
+            final_entropy_cost=0.002,
         ),
         actors=ActorConfig(num_actors=1, games_per_actor=64, unroll_length=32, queue_size=1),
         unrolls_per_update=1,
@@ -66,7 +69,7 @@ def microrts_8x8() -> TrainConfig:
         "2 CPU cores, half an hour",
         _8X8,
         ("RandomBiasedAI", "WorkerRush", "LightRush", "CoacAI"),
-        28.0,
+        20.0,
         EvaluationConfig(opponents=_SCRIPTED, modes=("sampled", "greedy")),
     )
 
@@ -79,7 +82,7 @@ def microrts_16x16() -> TrainConfig:
         _16X16,
         # The weakest of them is met most: on this map it is the one that a beginner can learn to beat.
         ("RandomBiasedAI", "RandomBiasedAI", "RandomBiasedAI", "WorkerRush", "LightRush", "CoacAI"),
-        42.0,
+        40.0,
         EvaluationConfig(opponents=_SCRIPTED, modes=("sampled", "greedy")),
     )
 

@@ -77,6 +77,8 @@ def test_java_and_python_agree_on_the_layout() -> None:
     assert layout.SCALAR_NAMES[int(java.ENEMY_COUNTS)] == "enemy_base_div_10"
     assert layout.ENTITY_VALUE_NAMES[int(java.TARGET_X)] == "attack_target_x"
     assert layout.ENTITY_VALUE_NAMES[int(java.MAP_X)] == "map_x"
+    assert layout.ENTITY_VALUE_NAMES[int(java.NEAREST_ENEMY_X)] == "nearest_enemy_x_div_8"
+    assert layout.ENTITY_VALUE_NAMES[int(java.NEAREST_ENEMY_Y)] == "nearest_enemy_y_div_8"
     for index, name in enumerate(layout.REWARD_TERM_NAMES):
         constant = "ATTACK_TERM" if name == "attack" else name.upper()
         assert int(getattr(java, constant)) == index

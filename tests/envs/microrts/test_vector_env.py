@@ -94,6 +94,27 @@ def test_long_play_stays_within_the_observation_space() -> None:
                 observation, _ = env.reset(options={"reset_mask": terminated | truncated})
 
 
+def test_every_unit_knows_the_way_to_the_nearest_enemy() -> None:
+    column = layout.ENTITY_VALUE_NAMES.index("nearest_enemy_x_div_8")
+    with vector_env(["WorkerRush", "LightRush"], agent_players=[0, 1], map_path=MAP_16) as env:
+        observation, _ = env.reset()
+        for step in range(120):
+            observation, *_ = env.step(random_actions(env, observation, step))
+            for row in range(2):
+                used = int(observation[ENTITY_MASK][row].sum())
+                owners = observation[ENTITY_CATEGORIES][row, :used, layout.OWNER].tolist()
+                places = observation[ENTITY_POSITIONS][row, :used].tolist()
+                for slot, (owner, (x, y)) in enumerate(zip(owners, places, strict=True)):
+                    ways = [
+                        (abs(to_x - x) + abs(to_y - y), to_y - y, to_x - x)
+                        for other, (to_x, to_y) in zip(owners, places, strict=True)
+                        if {owner, other} == {0, 1}
+                    ]
+                    _, way_y, way_x = min(ways, default=(0, 0, 0))
+                    got = observation[ENTITY_VALUES][row, slot, column : column + 2]
+                    assert got.tolist() == [way_x / 8, way_y / 8]
+
+
 def test_rewards_are_the_weighted_terms() -> None:
     weights = [10.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     with vector_env(["WorkerRush"] * 16, reward_weights=weights) as env:

@@ -46,7 +46,11 @@ public final class Layout {
     public static final int TARGET_Y = 6;
     public static final int MAP_X = 7;
     public static final int MAP_Y = 8;
-    public static final int VALUES = 9;
+    public static final int NEAREST_ENEMY_X = 9;
+    public static final int NEAREST_ENEMY_Y = 10;
+    public static final int VALUES = 11;
+    /** The way to the nearest enemy is given in units of this many cells. */
+    public static final float DISTANCE_UNIT = 8f;
     /** Time left is given in units of 10 game steps (a worker's move) and clipped at this. */
     public static final float TIME_LEFT_LIMIT = 10f;
 

@@ -82,7 +82,34 @@ final class ObservationWriter {
         values[value + Layout.MAP_Y] = centred(y, map.getHeight());
         positions[slot * 2] = x;
         positions[slot * 2 + 1] = y;
+        writeNearestEnemy(value, unit);
         writeAction(category, value, unit, row.game.state().getActionAssignment(unit));
+    }
+
+    /** Writes the way to the nearest unit of the other player, in moves; zero for resources and where there is none. */
+    private void writeNearestEnemy(int value, Unit unit) {
+        int sign = row.rotated ? -1 : 1;
+        int nearestX = 0;
+        int nearestY = 0;
+        int nearest = Integer.MAX_VALUE;
+        if (unit.getPlayer() >= 0) {
+            for (Unit other : row.game.units()) {
+                if (other.getPlayer() != 1 - unit.getPlayer()) {
+                    continue;
+                }
+                int x = sign * (other.getX() - unit.getX());
+                int y = sign * (other.getY() - unit.getY());
+                int distance = Math.abs(x) + Math.abs(y);
+                // Of several, the one that comes first row by row, as the row sees the map.
+                if (distance < nearest || distance == nearest && (y < nearestY || y == nearestY && x < nearestX)) {
+                    nearest = distance;
+                    nearestX = x;
+                    nearestY = y;
+                }
+            }
+        }
+        values[value + Layout.NEAREST_ENEMY_X] = nearestX / Layout.DISTANCE_UNIT;
+        values[value + Layout.NEAREST_ENEMY_Y] = nearestY / Layout.DISTANCE_UNIT;
     }
 
     /** Maps 0 .. size - 1 to -1 .. 1. */

@@ -66,10 +66,10 @@ def microrts_8x8() -> TrainConfig:
     """Learn to beat the scripted AIs on the 8x8 map."""
     return _microrts(
         "microrts_8x8",
-        "2 CPU cores, half an hour",
+        "2 CPU cores, 20 minutes",
         _8X8,
         ("RandomBiasedAI", "WorkerRush", "LightRush", "CoacAI"),
-        20.0,
+        15.0,
         EvaluationConfig(opponents=_SCRIPTED, modes=("sampled", "greedy")),
     )
 
@@ -78,11 +78,11 @@ def microrts_16x16() -> TrainConfig:
     """Learn the 16x16 map against a mix of AIs."""
     return _microrts(
         "microrts_16x16",
-        "2 CPU cores, 45 minutes",
+        "2 CPU cores, 40 minutes",
         _16X16,
         # The weakest of them is met most: on this map it is the one that a beginner can learn to beat.
         ("RandomBiasedAI", "RandomBiasedAI", "RandomBiasedAI", "WorkerRush", "LightRush", "CoacAI"),
-        40.0,
+        35.0,
         EvaluationConfig(opponents=_SCRIPTED, modes=("sampled", "greedy")),
     )
 

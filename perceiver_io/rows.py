@@ -87,6 +87,19 @@ class RowLayout:
             return rows + shared.index_select(0, self.index % self.length)
         return (rows.view(self.batch_size, self.length, rows.shape[-1]) + shared).view(rows.shape)
 
+    def mean(self, rows: Tensor) -> Tensor:
+        """Return ``[batch_size, C]``: the mean over each list's real rows ``[R, C]``, zeros where it has none."""
+        total = self.to_attention(rows, fill=0.0).sum(dim=1)
+        if self.attention_mask is None:
+            return total / max(self.attention_length, 1)
+        return total / self.attention_mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def repeat(self, per_list: Tensor) -> Tensor:
+        """Return rows ``[R, C]``: every row has that of its list in ``[batch_size, C]``."""
+        if self.index is not None:
+            return per_list.index_select(0, self.index // self.length)
+        return per_list.unsqueeze(1).expand(-1, self.length, -1).reshape(-1, per_list.shape[-1])
+
     def to_attention(self, rows: Tensor, *, fill: float | None = None) -> Tensor:
         """Return ``[batch_size, A, C]`` of ``[R, C]`` rows.
 

@@ -42,7 +42,8 @@ class EntityBaselineConfig:
     layer_norm_epsilon: float = 1e-5
     """Added to the variance in every layer norm."""
     skip_padding: bool = True
-    """Leave masked entities out of all dense work. False keeps static shapes."""
+    """Leave masked entities out of all dense work. False keeps static shapes, as compiled and exported
+    models do by themselves."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -44,11 +44,11 @@ class RowLayout:
             length: slots in a list.
             mask: ``[batch_size, length]`` bool, True = real, or None where nothing is padded.
             skip_padding: give rows to real tokens only. Their number depends on the data, which costs a
-                synchronisation on an accelerator; False keeps static shapes.
+                synchronisation on an accelerator; False keeps static shapes, as does compiling and exporting.
         """
         if mask is None:
             return cls.full(batch_size, length)
-        if not skip_padding:
+        if not skip_padding or torch.compiler.is_compiling():
             return cls(batch_size=batch_size, length=length, mask=mask, attention_length=length, attention_mask=mask)
         index = mask.reshape(-1).nonzero().squeeze(1)
         num_rows = index.shape[0]
@@ -114,6 +114,11 @@ class RowLayout:
     def from_attention(self, attended: Tensor) -> Tensor:
         """Return rows ``[R, C]`` of ``[batch_size, A, C]``."""
         return _gather(attended, self.attention_index)
+
+
+def is_exporting() -> bool:
+    """Return whether torch.export traces: one graph has to hold for all sizes. Before torch 2.7, compiling counts too."""
+    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
 
 
 def _gather(padded: Tensor, index: Tensor | None) -> Tensor:

@@ -117,7 +117,7 @@ class RowLayout:
 
 
 def is_exporting() -> bool:
-    """Return whether torch.export traces: one graph has to hold for all sizes. Before torch 2.7, compiling counts too."""
+    """Return whether torch.export traces: one graph has to hold for all sizes. Before torch 2.7, compiling counts."""
     return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
 
 

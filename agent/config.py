@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from perceiver_io import EntityTorsoKind
 
 Size = Literal["dummy", "small", "full"]
 
@@ -12,20 +14,21 @@ Size = Literal["dummy", "small", "full"]
 class AgentConfig:
     """Sizes and choices of an agent's network."""
 
-    torso: Literal["perceiver", "transformer"] = "perceiver"
-    """Perceiver IO, or AlphaStar's transformer over the tokens."""
+    torso: EntityTorsoKind = "perceiver"
+    """Perceiver IO, or a set model over the tokens: AlphaStar's transformer, a Set Transformer, cosFormer (without
+    re-weighting by position) or DeepSets."""
     channels: int = 64
     """Width of tokens, latents and output queries."""
     num_latents: int = 16
-    """Latents of the Perceiver IO torso."""
+    """Latents of the Perceiver IO torso; inducing points of each layer of the Set Transformer."""
     num_layers: int = 2
-    """Self-attention layers, over the latents or over the tokens."""
+    """Layers, over the latents or over the tokens. AlphaStar's transformer has 3, as size `full`."""
     num_heads: int = 4
     """Attention heads of the self-attention layers."""
     num_cross_attention_heads: int = 4
     """Attention heads of the encoder's and the decoder's cross-attention."""
     widening_factor: int = 1
-    """Hidden width of the latent MLPs, in units of `channels`."""
+    """Hidden width of the latent MLPs, in units of `channels`; the other torsos keep AlphaStar's 4."""
     neighbourhood_radius: int = 0
     """Each unit's query also reads the entities within this many cells of it (0 = off)."""
     neighbourhood_channels: int = 16
@@ -39,6 +42,8 @@ class AgentConfig:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
+        if self.torso not in get_args(EntityTorsoKind):
+            raise ValueError(f"torso: expected one of {', '.join(get_args(EntityTorsoKind))}, got {self.torso!r}")
         for name in (
             "channels",
             "num_latents",

@@ -1,15 +1,15 @@
-"""Tokens and output queries -> outputs, by Perceiver IO or by AlphaStar's transformer, behind the same two calls."""
+"""Tokens and output queries -> outputs, by Perceiver IO or by another set model, behind the same two calls."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from agent.config import AgentConfig
-from perceiver_io import PerceiverIO, PerceiverIOConfig
+from perceiver_io import MLP, PerceiverIO, PerceiverIOConfig, entity_torso
 
 
 class Torso(Protocol):
@@ -35,9 +35,9 @@ class Torso(Protocol):
         ...
 
 
-def make_torso(config: AgentConfig) -> PerceiverTorso | TransformerTorso:
+def make_torso(config: AgentConfig) -> PerceiverTorso | BaselineTorso:
     """Return the torso that the config names."""
-    return PerceiverTorso(config) if config.torso == "perceiver" else TransformerTorso(config)
+    return PerceiverTorso(config) if config.torso == "perceiver" else BaselineTorso(config)
 
 
 class PerceiverTorso(nn.Module):
@@ -76,8 +76,8 @@ class PerceiverTorso(nn.Module):
         return outputs
 
 
-class TransformerTorso(nn.Module):
-    """Pre-norm transformer over the tokens: cost grows with the square of their number.
+class BaselineTorso(nn.Module):
+    """A set model over the tokens: transformer, Set Transformer, cosFormer or DeepSets (`perceiver_io/baselines.py`).
 
     A query that stands for a token is answered by that token's output, a learned query by the mean over the real
     tokens; either way the query itself is added, and an MLP follows.
@@ -85,20 +85,21 @@ class TransformerTorso(nn.Module):
 
     def __init__(self, config: AgentConfig) -> None:
         super().__init__()
-        width = config.channels
-        self.num_heads = config.num_heads
-        self.layers = nn.ModuleList(_TransformerLayer(width, config.num_heads, 4) for _ in range(config.num_layers))
-        self.norm = nn.LayerNorm(width)
-        self.merge = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(approximate="tanh"), nn.Linear(width, width)
-        )
+        settings: dict[str, Any] = {"entity_channels": config.channels, "num_layers": config.num_layers}
+        if config.torso != "deep_sets":
+            settings["num_heads"] = config.num_heads
+        if config.torso == "set_transformer":
+            settings["num_inducing_points"] = config.num_latents
+        if config.torso == "cosformer":
+            # Units have no order: permuting them must permute their orders and change nothing else.
+            settings["cos_reweighting"] = False
+        self.baseline = entity_torso(config.torso, output_channels=None, **settings)
+        self.merge = nn.Sequential(nn.LayerNorm(config.channels), MLP(channels=config.channels, widening_factor=1))
 
     def encode(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Return token outputs [N, M, C]; zeros where masked."""
-        tokens = torch.where(token_mask[..., None], tokens, 0.0)
-        for layer in self.layers:
-            tokens = layer(tokens, token_mask)
-        return torch.where(token_mask[..., None], self.norm(tokens), 0.0)
+        embeddings: Tensor = self.baseline(tokens, token_mask).entity_embeddings
+        return embeddings
 
     def decode(
         self, memory: Tensor, token_mask: Tensor, queries: Tensor, query_mask: Tensor, query_token: Tensor
@@ -110,24 +111,3 @@ class TransformerTorso(nn.Module):
         merged = own + queries
         outputs: Tensor = merged + self.merge(merged)
         return torch.where(query_mask[..., None], outputs, 0.0)
-
-
-class _TransformerLayer(nn.Module):
-    def __init__(self, width: int, num_heads: int, widening: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, widening * width), nn.GELU(approximate="tanh"), nn.Linear(widening * width, width)
-        )
-
-    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        batch, length, width = tokens.shape
-        heads = self.qkv(self.attention_norm(tokens)).view(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        attended = nn.functional.scaled_dot_product_attention(
-            heads[0], heads[1], heads[2], attn_mask=token_mask[:, None, None, :]
-        )
-        tokens = tokens + self.project(attended.transpose(1, 2).reshape(batch, length, width))
-        output: Tensor = tokens + self.mlp(self.mlp_norm(tokens))
-        return output

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perceiver_io.rows import RowLayout
+from perceiver_io.rows import RowLayout, is_exporting
 
 Activation = Literal["gelu_tanh", "gelu"]
 
@@ -36,7 +36,9 @@ def multi_head_attention(
         ``[B, Q, num_heads * G]``; zeros where every key of a list is masked, or there is none.
     """
     query_heads, key_heads, value_heads = (_split_heads(tokens, num_heads) for tokens in (queries, keys, values))
-    if _fused_kernel_is_slow(queries, keys):
+    if is_exporting():
+        attended = _exported_attention(query_heads, key_heads, value_heads, key_mask)
+    elif _fused_kernel_is_slow(queries, keys):
         attended = _plain_attention(query_heads, key_heads, value_heads, key_mask)
     else:
         attn_mask = None if key_mask is None else key_mask[:, None, None, :]
@@ -54,7 +56,10 @@ def _fused_kernel_is_slow(queries: Tensor, keys: Tensor) -> bool:
         return True
     if keys.device.type != "cpu" or not (torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad)):
         return False
-    return keys.dtype.itemsize < 4 or queries.shape[1] * keys.shape[1] <= _SMALL_ATTENTION
+    if keys.dtype.itemsize < 4:
+        return True
+    # A compiled model would be compiled again wherever the sizes cross that bound.
+    return not torch.compiler.is_compiling() and queries.shape[1] * keys.shape[1] <= _SMALL_ATTENTION
 
 
 def _plain_attention(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -70,6 +75,16 @@ def _plain_attention(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Te
         attended = torch.matmul((scores + bias[:, None, None, :]).softmax(dim=-1), values)
         has_key = key_mask.any(dim=-1)[:, None, None, None]
         return attended.masked_fill(~has_key, 0.0).to(dtype)
+
+
+def _exported_attention(queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor | None) -> Tensor:
+    """Return ``[B, H, Q, G]`` by one graph for all sizes; lists without a key need no special rule of the runtime."""
+    if key_mask is None:
+        return F.scaled_dot_product_attention(queries, keys, values)
+    has_key = key_mask.any(dim=-1, keepdim=True)
+    attn_mask = (key_mask | ~has_key)[:, None, None, :]
+    attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=attn_mask)
+    return attended.masked_fill(~has_key[:, None, None], 0.0)
 
 
 def _split_heads(tokens: Tensor, num_heads: int) -> Tensor:
@@ -136,9 +151,11 @@ class CrossAttention(nn.Module):
 
     def _folding_pays(self, projected_queries: Tensor) -> bool:
         """Return whether the scores of all shared queries are fewer than the channels of a key (float32, CPU)."""
+        num_queries = projected_queries.shape[0]
         if projected_queries.device.type != "cpu" or projected_queries.dtype.itemsize < 4:
             return False
-        return self.num_heads * projected_queries.shape[0] < self.qk_channels
+        # A number that is open in an exported graph is a torch.SymInt.
+        return isinstance(num_queries, int) and self.num_heads * num_queries < self.qk_channels
 
     def _attend_folded(self, projected_queries: Tensor, inputs: Tensor, input_layout: RowLayout) -> Tensor:
         """Return ``[B, Q, v_channels]`` for queries ``[Q, qk_channels]`` shared by the batch, forming no keys.

@@ -60,7 +60,8 @@ class EntityTorsoConfig:
     activation: Activation = "gelu_tanh"
     """GELU in its tanh form or "gelu", the exact one."""
     skip_padding: bool = True
-    """Leave masked entities out of all dense work. False keeps static shapes, for compiling and exporting."""
+    """Leave masked entities out of all dense work. False keeps static shapes, as compiled and exported
+    models do by themselves."""
 
     def __post_init__(self) -> None:
         self.perceiver_io()

@@ -75,7 +75,8 @@ class PerceiverIOConfig:
     zero_init_output: bool = False
     """Start the final linear layer at zero, so that the first outputs are zeros."""
     skip_padding: bool = True
-    """Leave masked tokens out of all dense work. False keeps static shapes, for compiling and exporting."""
+    """Leave masked tokens out of all dense work. False keeps static shapes, as compiled and exported
+    models do by themselves."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

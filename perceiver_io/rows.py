@@ -44,11 +44,11 @@ class RowLayout:
             length: slots in a list.
             mask: ``[batch_size, length]`` bool, True = real, or None where nothing is padded.
             skip_padding: give rows to real tokens only. Their number depends on the data, which costs a
-                synchronisation on an accelerator; False keeps static shapes.
+                synchronisation on an accelerator; False keeps static shapes, as does compiling and exporting.
         """
         if mask is None:
             return cls.full(batch_size, length)
-        if not skip_padding:
+        if not skip_padding or torch.compiler.is_compiling():
             return cls(batch_size=batch_size, length=length, mask=mask, attention_length=length, attention_mask=mask)
         index = mask.reshape(-1).nonzero().squeeze(1)
         num_rows = index.shape[0]
@@ -87,6 +87,19 @@ class RowLayout:
             return rows + shared.index_select(0, self.index % self.length)
         return (rows.view(self.batch_size, self.length, rows.shape[-1]) + shared).view(rows.shape)
 
+    def mean(self, rows: Tensor) -> Tensor:
+        """Return ``[batch_size, C]``: the mean over each list's real rows ``[R, C]``, zeros where it has none."""
+        total = self.to_attention(rows, fill=0.0).sum(dim=1)
+        if self.attention_mask is None:
+            return total / max(self.attention_length, 1)
+        return total / self.attention_mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def repeat(self, per_list: Tensor) -> Tensor:
+        """Return rows ``[R, C]``: every row has that of its list in ``[batch_size, C]``."""
+        if self.index is not None:
+            return per_list.index_select(0, self.index // self.length)
+        return per_list.unsqueeze(1).expand(-1, self.length, -1).reshape(-1, per_list.shape[-1])
+
     def to_attention(self, rows: Tensor, *, fill: float | None = None) -> Tensor:
         """Return ``[batch_size, A, C]`` of ``[R, C]`` rows.
 
@@ -101,6 +114,11 @@ class RowLayout:
     def from_attention(self, attended: Tensor) -> Tensor:
         """Return rows ``[R, C]`` of ``[batch_size, A, C]``."""
         return _gather(attended, self.attention_index)
+
+
+def is_exporting() -> bool:
+    """Return whether torch.export traces: one graph has to hold for all sizes. Before torch 2.7, compiling counts."""
+    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
 
 
 def _gather(padded: Tensor, index: Tensor | None) -> Tensor:

@@ -1,7 +1,7 @@
 """The whole agent: acting equals learning, and the laws of sets, batches and padding."""
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,13 +11,22 @@ from torch import Tensor
 
 from agent import Agent, AgentConfig, AgentInput, AgentSpec, PackedObservation, UnrollOutput
 from agent.interface import pack_observation
+from agent.torso import BaselineTorso, PerceiverTorso, make_torso
 from envs.spaces import ACTION_MASK, ENTITY_KEYS, PLANES, SCALARS
+from perceiver_io import (
+    CosformerTorso,
+    DeepSetsTorso,
+    EntityTorsoKind,
+    SetTransformerTorso,
+    TransformerTorso,
+    TransformerTorsoConfig,
+)
 from tests.agent import games
 from training.trajectory import sequence_major
 
 CONFIGS = {
-    f"{torso}-{core}": dataclasses.replace(AgentConfig.of_size("dummy"), torso=torso, core=core)  # type: ignore[arg-type]
-    for torso in ("perceiver", "transformer")
+    f"{torso}-{core}": dataclasses.replace(AgentConfig.of_size("dummy"), torso=torso, core=core)
+    for torso in get_args(EntityTorsoKind)
     for core in ("none", "lstm")
 }
 any_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -167,9 +176,10 @@ def test_without_entities_or_decisions_everything_is_finite(
 
 
 @pytest.mark.parametrize("size", ["dummy", "small", "full"])
-def test_every_size_acts_legally(size: Any) -> None:
+@pytest.mark.parametrize("torso", get_args(EntityTorsoKind))
+def test_every_size_acts_legally(torso: Any, size: Any) -> None:
     torch.manual_seed(0)
-    agent = Agent(games.unit_game(), AgentConfig.of_size(size))
+    agent = Agent(games.unit_game(), dataclasses.replace(AgentConfig.of_size(size), torso=torso))
     packed = games.random_units(7, [4, 6, 0])
     inputs = AgentInput.from_packed(packed)
     for greedy in (False, True):
@@ -272,13 +282,14 @@ def test_divergence_from_a_teacher() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"torso": "transformr"}, "torso: expected one of perceiver, transformer, .* got 'transformr'"),
         ({"channels": 0}, "channels must be at least 1, got 0"),
         ({"channels": 10, "num_heads": 4}, r"channels \(10\) must be divisible by num_heads \(4\)"),
         ({"neighbourhood_radius": -1}, "neighbourhood_radius must be 0"),
         ({"core_layers": 0}, "core_layers must be at least 1, got 0"),
     ],
 )
-def test_sizes_that_cannot_be_are_errors(change: dict[str, int], message: str) -> None:
+def test_sizes_that_cannot_be_are_errors(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(AgentConfig(), **change)
 
@@ -286,3 +297,30 @@ def test_sizes_that_cannot_be_are_errors(change: dict[str, int], message: str) -
 def test_unknown_size_is_an_error() -> None:
     with pytest.raises(ValueError, match="expected dummy, small or full"):
         AgentConfig.of_size("huge")  # type: ignore[arg-type]
+
+
+def test_each_torso_is_the_model_that_its_name_says() -> None:
+    config = dataclasses.replace(AgentConfig.of_size("full"), num_latents=5)
+    torsos = {kind: make_torso(dataclasses.replace(config, torso=kind)) for kind in get_args(EntityTorsoKind)}
+    assert isinstance(torsos["perceiver"], PerceiverTorso)
+    baselines = {kind: torso.baseline for kind, torso in torsos.items() if isinstance(torso, BaselineTorso)}
+    classes = [TransformerTorso, SetTransformerTorso, CosformerTorso, DeepSetsTorso]
+    assert [type(baseline) for baseline in baselines.values()] == classes
+    assert baselines["transformer"].config == TransformerTorsoConfig(output_channels=None)
+    assert {layer.inducing_points.shape for layer in baselines["set_transformer"].layers} == {(5, 256)}
+
+
+@pytest.mark.parametrize("torso", ["transformer", "deep_sets"])
+def test_a_unit_is_answered_by_its_own_token_and_a_learned_query_by_the_mean(torso: Any) -> None:
+    torch.manual_seed(0)
+    baseline = make_torso(dataclasses.replace(AgentConfig(), torso=torso))
+    tokens, token_mask = torch.randn(2, 3, 64), torch.tensor([[True, False, True], [False, False, False]])
+    memory = baseline.encode(tokens, token_mask)
+    queries = torch.randn(2, 2, 64)
+    query_mask, query_token = torch.tensor([[True, True], [True, False]]), torch.tensor([[2, -1], [-1, -1]])
+    outputs = baseline.decode(memory, token_mask, queries, query_mask, query_token)
+    answers = torch.stack([memory[0, 2], (memory[0, 0] + memory[0, 2]) / 2, torch.zeros(64)])
+    merged = answers + queries[query_mask]
+    assert isinstance(baseline, BaselineTorso)
+    torch.testing.assert_close(outputs[query_mask], merged + baseline.merge(merged))
+    assert not outputs[1, 1].any()

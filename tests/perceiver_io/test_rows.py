@@ -64,3 +64,14 @@ def test_no_rows_at_all(batch_size, length):
     assert rows.shape == (0, 2)
     assert torch.equal(layout.unpack(rows), torch.zeros(batch_size, length, 2))
     assert layout.from_attention(layout.to_attention(rows)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("mask", [MASK, None])
+@pytest.mark.parametrize("skip_padding", [True, False])
+def test_mean_of_each_list_and_back_to_its_rows(mask, skip_padding):
+    layout = RowLayout.from_mask(3, 4, mask, skip_padding=skip_padding)
+    means = layout.mean(layout.pack(tokens()) + 1.0)
+    assert means.flatten().tolist() == ([4.0, 0.0, 10.0] if mask is not None else [3.5, 7.5, 11.5])
+    repeated = layout.unpack(layout.repeat(means))[..., 0]
+    expected = means.expand(3, 4) * (1.0 if mask is None else mask)
+    assert torch.equal(repeated, expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gymnasium import spaces
 from agent import Agent, AgentConfig, AgentInput, AgentSpec
 from agent.interface import pack_observation
 from envs.spaces import SCALARS
+from perceiver_io import EntityTorsoKind
 from tests.agent import games
 from tests.training.scripted import CountingEnvironment, UnitEnvironment
 from training.rollout import Rollout, environment_actions
@@ -100,7 +102,7 @@ def test_two_unrolls_are_one_twice_as_long(lengths: tuple[int, int, int]) -> Non
         )
 
 
-@pytest.mark.parametrize("torso", ["perceiver", "transformer"])
+@pytest.mark.parametrize("torso", get_args(EntityTorsoKind))
 def test_the_learner_sees_the_actors_policy_and_values(torso: str) -> None:
     """The importance ratio of the first update is 1, in later unrolls too, over episodes' ends and in final rows."""
     config = dataclasses.replace(CONFIG, torso=torso)  # type: ignore[arg-type]

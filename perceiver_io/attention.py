@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from perceiver_io.folded_attention import folding_pays, read_few_inputs, read_with_few_queries
 from perceiver_io.rows import RowLayout, is_exporting
 
 Activation = Literal["gelu_tanh", "gelu"]
@@ -129,9 +130,13 @@ class CrossAttention(nn.Module):
         Returns:
             Rows ``[R, query_channels]``.
         """
+        if not shared_queries and input_layout.mask is None:
+            few_inputs = inputs.view(input_layout.batch_size, input_layout.length, inputs.shape[-1])
+            if self._folding_pays(few_inputs):
+                return read_few_inputs(queries, query_layout, few_inputs, self)
         projected_queries = self.to_query(queries)
         if shared_queries and self._folding_pays(projected_queries):
-            attended = query_layout.pack(self._attend_folded(projected_queries, inputs, input_layout))
+            attended = query_layout.pack(read_with_few_queries(projected_queries, inputs, input_layout, self))
         elif shared_queries:
             expanded_queries = projected_queries.expand(query_layout.batch_size, -1, -1)
             attended = query_layout.pack(self._attend(expanded_queries, inputs, input_layout))
@@ -141,6 +146,9 @@ class CrossAttention(nn.Module):
         output: Tensor = self.to_output(attended)
         return output
 
+    def _folding_pays(self, few: Tensor) -> bool:
+        return folding_pays(few, num_heads=self.num_heads, qk_channels=self.qk_channels)
+
     def _attend(self, projected_queries: Tensor, inputs: Tensor, input_layout: RowLayout) -> Tensor:
         """Return ``[B, Q, v_channels]`` for queries ``[B, Q, qk_channels]``."""
         keys_and_values = input_layout.to_attention(self.to_key_value(inputs))
@@ -148,35 +156,6 @@ class CrossAttention(nn.Module):
         return multi_head_attention(
             projected_queries, keys, values, num_heads=self.num_heads, key_mask=input_layout.attention_mask
         )
-
-    def _folding_pays(self, projected_queries: Tensor) -> bool:
-        """Return whether the scores of all shared queries are fewer than the channels of a key (float32, CPU)."""
-        num_queries = projected_queries.shape[0]
-        if projected_queries.device.type != "cpu" or projected_queries.dtype.itemsize < 4:
-            return False
-        # A number that is open in an exported graph is a torch.SymInt.
-        return isinstance(num_queries, int) and self.num_heads * num_queries < self.qk_channels
-
-    def _attend_folded(self, projected_queries: Tensor, inputs: Tensor, input_layout: RowLayout) -> Tensor:
-        """Return ``[B, Q, v_channels]`` for queries ``[Q, qk_channels]`` shared by the batch, forming no keys.
-
-        q . (W_k x + b_k) = (W_k^T q) . x + q . b_k: as the queries are the same for every input, the key projection
-        moves to their side, and one product with the inputs gives the scores of every head.
-        """
-        num_queries, channels = projected_queries.shape[0], inputs.shape[-1]
-        head_channels = self.qk_channels // self.num_heads
-        query_heads = projected_queries.view(num_queries, self.num_heads, head_channels) * head_channels**-0.5
-        key_weight, value_weight = torch.split(self.to_key_value.weight, [self.qk_channels, self.v_channels])
-        key_bias, value_bias = torch.split(self.to_key_value.bias, [self.qk_channels, self.v_channels])
-        key_heads = key_weight.view(self.num_heads, head_channels, channels)
-        weight = torch.einsum("qhf,hfc->hqc", query_heads, key_heads).flatten(0, 1)
-        bias = torch.einsum("qhf,hf->hq", query_heads, key_bias.view(self.num_heads, head_channels)).flatten()
-        # Where a list has no real token, its probabilities are uniform over values that are zero.
-        scores = input_layout.to_attention(F.linear(inputs, weight, bias), fill=torch.finfo(inputs.dtype).min)
-        values = input_layout.to_attention(F.linear(inputs, value_weight, value_bias), fill=0.0)
-        probabilities = scores.softmax(dim=1).view(*scores.shape[:2], self.num_heads, num_queries)
-        attended = torch.matmul(probabilities.permute(0, 2, 3, 1), _split_heads(values, self.num_heads))
-        return attended.transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):

@@ -100,6 +100,12 @@ class RowLayout:
             return per_list.index_select(0, self.index // self.length)
         return per_list.unsqueeze(1).expand(-1, self.length, -1).reshape(-1, per_list.shape[-1])
 
+    def has_real(self) -> Tensor | bool:
+        """Return whether each list has a real token, ``[batch_size, 1, 1, 1]``, or one answer for all."""
+        if self.attention_mask is None:
+            return self.attention_length > 0
+        return self.attention_mask.any(dim=1).view(-1, 1, 1, 1)
+
     def to_attention(self, rows: Tensor, *, fill: float | None = None) -> Tensor:
         """Return ``[batch_size, A, C]`` of ``[R, C]`` rows.
 
@@ -117,7 +123,7 @@ class RowLayout:
 
 
 def is_exporting() -> bool:
-    """Return whether torch.export traces: one graph has to hold for all sizes. Before torch 2.7, compiling counts."""
+    """Return whether torch.export traces one graph for all sizes; before torch 2.7, compiling counts too."""
     return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
 
 

@@ -2,8 +2,9 @@
 
 from perceiver_io.attention import MLP, Activation, CrossAttention, SelfAttention, multi_head_attention
 from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
+from perceiver_io.config import PerceiverIOConfig
 from perceiver_io.entities import EntityTorso, EntityTorsoConfig, EntityTorsoOutput
-from perceiver_io.model import PerceiverDecoder, PerceiverEncoder, PerceiverIO, PerceiverIOConfig
+from perceiver_io.model import PerceiverDecoder, PerceiverEncoder, PerceiverIO
 from perceiver_io.position import FourierPositions, LearnedPositions
 from perceiver_io.rows import RowLayout
 

@@ -12,19 +12,8 @@ CrossAttentionWeights = Literal["shared", "shared_after_first", "separate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerceiverIOConfig:
-    """Sizes and settings of a :class:`PerceiverIO`; the defaults are the paper's (Jaegle et al. 2022).
-
-    Raises:
-        ValueError: if a size is not positive, or channels do not divide by the heads.
-    """
-
-    input_channels: int
-    """Channels of the input tokens."""
-    query_channels: int
-    """Channels of the output queries."""
-    output_channels: int | None = None
-    """Channels of the outputs; None = no final linear layer, the outputs have the channels of the queries."""
+class PerceiverIOSettings:
+    """Settings that don't depend on what is read and decoded; the defaults are the paper's (Jaegle et al. 2022)."""
 
     num_latents: int = 512
     """Latent vectors, N: attention among them costs N squared, reading and writing them N times the tokens."""
@@ -68,24 +57,37 @@ class PerceiverIOConfig:
     decoder_widening_factor: int = 1
     """Hidden over outer channels in the decoder's MLP, which runs on every output."""
 
-    decoder_query_residual: bool = False
-    """Add the output queries to what they read; wanted where a query carries features the output needs."""
     activation: Activation = "gelu_tanh"
     """GELU in its tanh form (the paper's code) or "gelu", the exact one (as in the published conversions)."""
     layer_norm_epsilon: float = 1e-5
     """Added to the variance in every layer norm."""
     latent_init_scale: float = 0.02
     """Standard deviation of the latents at the start."""
-    zero_init_output: bool = False
-    """Start the final linear layer at zero, so that the first outputs are zeros."""
     skip_padding: bool = True
     """Leave masked tokens out of all dense work. False keeps static shapes, for compiling and exporting."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverIOConfig(PerceiverIOSettings):
+    """Sizes and settings of a :class:`PerceiverIO`.
+
+    Raises:
+        ValueError: if a size is not positive, or channels do not divide by the heads.
+    """
+
+    input_channels: int
+    """Channels of the input tokens."""
+    query_channels: int
+    """Channels of the output queries."""
+    output_channels: int | None = None
+    """Channels of the outputs; None = no final linear layer, the outputs have the channels of the queries."""
+    decoder_query_residual: bool = False
+    """Add the output queries to what they read; wanted where a query carries features the output needs."""
+    zero_init_output: bool = False
+    """Start the final linear layer at zero, so that the first outputs are zeros."""
+
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ValueError(f"{field.name}: expected at least 1, got {value}")
+        check_sizes(self)
         if self.activation not in ("gelu_tanh", "gelu"):
             raise ValueError(f'activation: expected "gelu_tanh" or "gelu", got {self.activation!r}')
         if self.cross_attention_weights not in get_args(CrossAttentionWeights):
@@ -132,3 +134,12 @@ class PerceiverIOConfig:
         """Query/key and value channels of the decoder's cross-attention."""
         qk_channels = self.decoder_qk_channels or self.latent_channels
         return qk_channels, self.decoder_v_channels or qk_channels
+
+
+def check_sizes(settings: PerceiverIOSettings) -> None:
+    """Raise ValueError unless every integer of the settings, and of their tuples, is at least 1."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        sizes = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(size, int) and not isinstance(size, bool) and size < 1 for size in sizes):
+            raise ValueError(f"{field.name}: expected at least 1, got {value}")

@@ -1,0 +1,181 @@
+"""The layout of the published DeepMind checkpoints on the Hugging Face hub, read into our modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+from torch import Tensor, nn
+
+from perceiver_io import checkpoint
+from perceiver_io.attention import Activation
+from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
+from perceiver_io.model import PerceiverIO
+from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
+from perceiver_io.tasks.task import Task, TaskConfig
+
+# Slots are views of our parameters in the published shapes, by published name: filling them fills the model.
+Slots = dict[str, Tensor]
+
+_Task = TypeVar("_Task", bound=Task)
+_ACTIVATIONS: dict[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+}
+
+
+def load(task: type[_Task], published: Mapping[str, Any], directory: str | Path) -> _Task:
+    """Return the model of a published checkpoint.
+
+    Args:
+        task: the task that the checkpoint is expected to hold.
+        published: what its config.json holds.
+        directory: where it lies.
+
+    Raises:
+        ValueError: if it holds another task or an unknown setting, or tensors don't fit, naming each of them.
+    """
+    architectures = published.get("architectures") or [None]
+    layout = _LAYOUTS.get(architectures[0])
+    if published.get("model_type") != "perceiver" or layout is None or layout.task is not task:
+        expected = [name for name, known in _LAYOUTS.items() if known.task is task]
+        raise ValueError(
+            f"{directory}: expected our own format or a published Perceiver with an architecture of {expected}, got "
+            f"model type {published.get('model_type')!r} with architecture {architectures[0]!r}"
+        )
+    model = cast(Any, task)(layout.config(_Settings(published)))
+    checkpoint.fill(slots_of(model), checkpoint.read_tensors(directory), source=str(directory))
+    return cast(_Task, model)
+
+
+def slots_of(model: Task) -> Slots:
+    """Return views of the parameters and buffers of a model in the published shapes, by their published names."""
+    return _SLOTS[type(model)](model)
+
+
+class _Layout(NamedTuple):
+    """What a published architecture is to us."""
+
+    task: type[Task]
+    config: Callable[[Mapping[str, Any]], TaskConfig]
+
+
+class _Settings(dict[str, Any]):
+    """The published configuration; what it lacks is an error that names it."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ValueError(f"config.json: expected the setting {name!r}, which is missing")
+
+
+def _settings(published: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that all architectures share; the layer norms' epsilon is PyTorch's whatever they say."""
+    for name, expected in (("use_query_residual", True), ("cross_attention_shape_for_attention", "kv")):
+        if published.get(name, expected) != expected:
+            raise ValueError(f"config.json: {name}: expected {expected!r}, got {published[name]!r}")
+    activation = published.get("hidden_act", "gelu")
+    if activation not in _ACTIVATIONS:
+        raise ValueError(f"config.json: hidden_act: expected one of {sorted(_ACTIVATIONS)}, got {activation!r}")
+    qk_channels, v_channels = published.get("qk_channels"), published.get("v_channels")
+    return {
+        "num_latents": published["num_latents"],
+        "latent_channels": published["d_latents"],
+        "num_blocks": published["num_blocks"],
+        "num_self_attention_layers_per_block": published["num_self_attends_per_block"],
+        "num_cross_attention_heads": published["num_cross_attention_heads"],
+        "num_self_attention_heads": published["num_self_attention_heads"],
+        "cross_attention_qk_channels": qk_channels,
+        "cross_attention_v_channels": v_channels,
+        "self_attention_qk_channels": qk_channels,
+        "self_attention_v_channels": v_channels,
+        "cross_attention_widening_factor": published["cross_attention_widening_factor"],
+        "self_attention_widening_factor": published["self_attention_widening_factor"],
+        "activation": _ACTIVATIONS[activation],
+    }
+
+
+def _masked_language_model_config(published: Mapping[str, Any]) -> MaskedLanguageModelConfig:
+    return MaskedLanguageModelConfig(
+        **_settings(published),
+        vocabulary_size=published["vocab_size"],
+        max_length=published["max_position_embeddings"],
+        token_channels=published["d_model"],
+        num_decoder_heads=8,
+        decoder_qk_channels=256,
+        decoder_v_channels=published["d_model"],
+    )
+
+
+def _masked_language_model_slots(model: MaskedLanguageModel) -> Slots:
+    return {
+        **_perceiver_io(model.perceiver_io, "perceiver.decoder"),
+        "perceiver.input_preprocessor.embeddings.weight": model.inputs.embedding.weight.detach(),
+        "perceiver.input_preprocessor.position_embeddings.weight": model.inputs.positions.positions.detach(),
+        "perceiver.decoder.output_position_encodings.position_embeddings": model.queries.vectors.positions.detach(),
+        "embedding_decoder.bias": model.logit_bias.detach(),
+    }
+
+
+def _perceiver_io(model: PerceiverIO, decoder: str) -> Slots:
+    """Return the slots of latents, encoder and decoder, which has another prefix in each architecture."""
+    slots = {"perceiver.embeddings.latents": model.encoder.latents.detach()}
+    slots |= _cross_attention("perceiver.encoder.cross_attention", model.encoder.cross_attention)
+    for index, layer in enumerate(model.encoder.self_attention_layers):
+        slots |= _self_attention(f"perceiver.encoder.self_attends.{index}", cast(SelfAttentionBlock, layer))
+    slots |= _cross_attention(f"{decoder}.decoding_cross_attention", model.decoder.cross_attention)
+    if model.decoder.output is not None:
+        slots |= _module(f"{decoder}.final_layer", model.decoder.output)
+    return slots
+
+
+def _cross_attention(prefix: str, block: CrossAttentionBlock) -> Slots:
+    attention = block.attention
+    sizes = {"key": attention.qk_channels, "value": attention.v_channels}
+    return {
+        **_module(f"{prefix}.attention.self.layernorm1", block.query_norm),
+        **_module(f"{prefix}.attention.self.layernorm2", block.input_norm),
+        **_module(f"{prefix}.attention.self.query", attention.to_query),
+        **_fused(f"{prefix}.attention.self", attention.to_key_value, sizes),
+        **_after_attention(prefix, block),
+    }
+
+
+def _self_attention(prefix: str, block: SelfAttentionBlock) -> Slots:
+    attention = block.attention
+    sizes = {"query": attention.qk_channels, "key": attention.qk_channels, "value": attention.v_channels}
+    return {
+        **_module(f"{prefix}.attention.self.layernorm1", block.norm),
+        **_fused(f"{prefix}.attention.self", attention.to_query_key_value, sizes),
+        **_after_attention(prefix, block),
+    }
+
+
+def _after_attention(prefix: str, block: CrossAttentionBlock | SelfAttentionBlock) -> Slots:
+    return {
+        **_module(f"{prefix}.attention.output.dense", block.attention.to_output),
+        **_module(f"{prefix}.layernorm", block.mlp_norm),
+        **_module(f"{prefix}.mlp.dense1", block.mlp.to_hidden),
+        **_module(f"{prefix}.mlp.dense2", block.mlp.to_output),
+    }
+
+
+def _module(prefix: str, module: nn.Module) -> Slots:
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def _fused(prefix: str, linear: nn.Linear, sizes: Mapping[str, int]) -> Slots:
+    """Return the slots of separate linear maps, which we hold as the rows of one."""
+    parts = list(sizes.values())
+    weights, biases = linear.weight.detach().split(parts), linear.bias.detach().split(parts)
+    slots = {f"{prefix}.{name}.weight": weight for name, weight in zip(sizes, weights, strict=True)}
+    return slots | {f"{prefix}.{name}.bias": bias for name, bias in zip(sizes, biases, strict=True)}
+
+
+_LAYOUTS: dict[str | None, _Layout] = {
+    "PerceiverForMaskedLM": _Layout(MaskedLanguageModel, _masked_language_model_config),
+}
+_SLOTS: dict[type[Task], Callable[[Any], Slots]] = {
+    MaskedLanguageModel: _masked_language_model_slots,
+}

@@ -1,0 +1,13 @@
+"""The tasks of the paper, each a model from raw inputs to outputs (Jaegle et al. 2022, section 4)."""
+
+from perceiver_io.tasks.byte_tokenizer import ByteTokenizer
+from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
+from perceiver_io.tasks.task import Task, TaskConfig
+
+__all__ = [
+    "ByteTokenizer",
+    "MaskedLanguageModel",
+    "MaskedLanguageModelConfig",
+    "Task",
+    "TaskConfig",
+]

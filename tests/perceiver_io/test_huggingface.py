@@ -1,0 +1,106 @@
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from perceiver_io.tasks import MaskedLanguageModel
+from tests.perceiver_io.published import TINY, assert_equal_to_scale, assert_same_gradients, library_model
+
+LANGUAGE = {
+    **TINY,
+    "d_model": 24,
+    "vocab_size": 11,
+    "max_position_embeddings": 9,
+    "qk_channels": 8,
+    "v_channels": 16,
+    "num_cross_attention_heads": 2,
+}
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new"])
+def test_masked_language_model(tmp_path, masked, activation):
+    library = library_model("PerceiverForMaskedLM", **LANGUAGE, hidden_act=activation)
+    library.save_pretrained(tmp_path)
+    ours = MaskedLanguageModel.from_pretrained(tmp_path)
+    token_ids = torch.randint(0, 11, (3, 7))
+    token_mask = torch.arange(7) < torch.tensor([[7], [4], [1]]) if masked else torch.ones(3, 7, dtype=torch.bool)
+    labels = torch.randint(0, 11, (3, 7))
+    expected = library(input_ids=token_ids, attention_mask=token_mask.long() if masked else None).logits[:, :7]
+    logits = ours(token_ids, token_mask if masked else None)
+    assert_equal_to_scale(logits[token_mask], expected[token_mask], 1e-5)
+    F.cross_entropy(expected[token_mask], labels[token_mask]).backward()
+    F.cross_entropy(logits[token_mask], labels[token_mask]).backward()
+    assert_same_gradients(ours, library)
+
+
+@pytest.mark.slow
+def test_language_perceiver_at_full_size(tmp_path):
+    settings = {"qk_channels": 256, "v_channels": 1280}
+    library = library_model("PerceiverForMaskedLM", **settings)
+    library.save_pretrained(tmp_path)
+    ours = MaskedLanguageModel.from_pretrained(tmp_path)
+    assert sum(parameter.numel() for parameter in ours.parameters()) == pytest.approx(201e6, rel=0.005)
+    token_ids = torch.randint(0, 262, (1, 2048))
+    token_mask = torch.arange(2048)[None] < 1500
+    with torch.no_grad():
+        expected = library(input_ids=token_ids, attention_mask=token_mask.long()).logits
+        logits = ours(token_ids, token_mask)
+    assert_equal_to_scale(logits[token_mask], expected[token_mask], 1e-5)
+
+
+def saved(tmp_path):
+    library = library_model("PerceiverForMaskedLM", **LANGUAGE)
+    library.save_pretrained(tmp_path)
+    return library
+
+
+def test_pickled_weights_of_the_hub(tmp_path):
+    library = saved(tmp_path / "safetensors")
+    saved(tmp_path / "pickle")
+    (tmp_path / "pickle/model.safetensors").unlink()
+    torch.save(library.state_dict(), tmp_path / "pickle/pytorch_model.bin")
+    first, second = (MaskedLanguageModel.from_pretrained(tmp_path / name) for name in ("safetensors", "pickle"))
+    for got, expected in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(got, expected)
+
+
+def test_every_tensor_that_does_not_fit_is_named(tmp_path):
+    library = saved(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    state = library.state_dict()
+    del state["perceiver.encoder.self_attends.1.attention.self.key.bias"]
+    del state["embedding_decoder.bias"]
+    state["perceiver.embeddings.latents"] = torch.zeros(6, 17)
+    state["perceiver.pooler.weight"] = torch.zeros(2, 2)
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="don't fit") as error:
+        MaskedLanguageModel.from_pretrained(tmp_path)
+    assert str(error.value).splitlines()[1:] == [
+        "  missing: embedding_decoder.bias [11]",
+        "  missing: perceiver.encoder.self_attends.1.attention.self.key.bias [8]",
+        "  unknown: perceiver.pooler.weight [2, 2]",
+        "  misshaped: perceiver.embeddings.latents: expected [6, 16], got [6, 17]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architectures": ["PerceiverForOpticalFlow"]}, "PerceiverForMaskedLM.*'PerceiverForOpticalFlow'"),
+        ({"architectures": None}, "architecture None"),
+        ({"model_type": "bert"}, "model type 'bert'"),
+        ({"hidden_act": "relu"}, "hidden_act: .*'relu'"),
+        ({"use_query_residual": False}, "use_query_residual: expected True, got False"),
+        ({"cross_attention_shape_for_attention": "q"}, "expected 'kv', got 'q'"),
+        ({"d_latents": None}, "'d_latents', which is missing"),
+    ],
+)
+def test_unknown_configurations(tmp_path, changes, message):
+    saved(tmp_path)
+    path = tmp_path / "config.json"
+    config = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+    with pytest.raises(ValueError, match=message):
+        MaskedLanguageModel.from_pretrained(tmp_path)

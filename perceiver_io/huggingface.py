@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
 
-from perceiver_io import checkpoint
 from perceiver_io.attention import Activation
 from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
-from perceiver_io.model import PerceiverIO
+from perceiver_io.model import PerceiverDecoder, PerceiverEncoder
+from perceiver_io.position import LearnedPositions
+from perceiver_io.tasks.image_classifier import AverageReadout, ImageClassifier, ImageClassifierConfig
 from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
 from perceiver_io.tasks.task import Task, TaskConfig
 
 # Slots are views of our parameters in the published shapes, by published name: filling them fills the model.
 Slots = dict[str, Tensor]
 
-_Task = TypeVar("_Task", bound=Task)
 _ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -27,16 +28,16 @@ _ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def load(task: type[_Task], published: Mapping[str, Any], directory: str | Path) -> _Task:
-    """Return the model of a published checkpoint.
+def read_config(task: type[Task], published: Mapping[str, Any], directory: str | Path) -> TaskConfig:
+    """Return our configuration of a published checkpoint.
 
     Args:
         task: the task that the checkpoint is expected to hold.
         published: what its config.json holds.
-        directory: where it lies.
+        directory: where it lies, for errors.
 
     Raises:
-        ValueError: if it holds another task or an unknown setting, or tensors don't fit, naming each of them.
+        ValueError: if it holds another task, or a setting that is unknown or missing.
     """
     architectures = published.get("architectures") or [None]
     layout = _LAYOUTS.get(architectures[0])
@@ -46,9 +47,7 @@ def load(task: type[_Task], published: Mapping[str, Any], directory: str | Path)
             f"{directory}: expected our own format or a published Perceiver with an architecture of {expected}, got "
             f"model type {published.get('model_type')!r} with architecture {architectures[0]!r}"
         )
-    model = cast(Any, task)(layout.config(_Settings(published)))
-    checkpoint.fill(slots_of(model), checkpoint.read_tensors(directory), source=str(directory))
-    return cast(_Task, model)
+    return layout.config(_Settings(published))
 
 
 def slots_of(model: Task) -> Slots:
@@ -110,7 +109,7 @@ def _masked_language_model_config(published: Mapping[str, Any]) -> MaskedLanguag
 
 def _masked_language_model_slots(model: MaskedLanguageModel) -> Slots:
     return {
-        **_perceiver_io(model.perceiver_io, "perceiver.decoder"),
+        **_perceiver_io(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder"),
         "perceiver.input_preprocessor.embeddings.weight": model.inputs.embedding.weight.detach(),
         "perceiver.input_preprocessor.position_embeddings.weight": model.inputs.positions.positions.detach(),
         "perceiver.decoder.output_position_encodings.position_embeddings": model.queries.vectors.positions.detach(),
@@ -118,15 +117,64 @@ def _masked_language_model_slots(model: MaskedLanguageModel) -> Slots:
     }
 
 
-def _perceiver_io(model: PerceiverIO, decoder: str) -> Slots:
-    """Return the slots of latents, encoder and decoder, which has another prefix in each architecture."""
-    slots = {"perceiver.embeddings.latents": model.encoder.latents.detach()}
-    slots |= _cross_attention("perceiver.encoder.cross_attention", model.encoder.cross_attention)
-    for index, layer in enumerate(model.encoder.self_attention_layers):
+def _num_classes(published: Mapping[str, Any]) -> int:
+    """Return the number of labels, which the library leaves out where it is two."""
+    return len(published["id2label"]) if "id2label" in published else int(published.get("num_labels", 2))
+
+
+def _image_fourier_config(published: Mapping[str, Any]) -> ImageClassifierConfig:
+    """Return the settings for 224 x 224 images; the published image size is not that of these two models."""
+    return ImageClassifierConfig(**_settings(published), num_classes=_num_classes(published), max_resolution=(224, 224))
+
+
+def _image_convolutional_config(published: Mapping[str, Any]) -> ImageClassifierConfig:
+    return replace(_image_fourier_config(published), features="conv", max_resolution=(56, 56))
+
+
+def _image_learned_config(published: Mapping[str, Any]) -> ImageClassifierConfig:
+    size = published["image_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return ImageClassifierConfig(
+        **_settings(published),
+        num_classes=_num_classes(published),
+        image_shape=(height, width),
+        features="conv1x1",
+        feature_channels=256,
+        positions="learned",
+        position_channels=256,
+        project_positions=True,
+    )
+
+
+def _image_classifier_slots(model: ImageClassifier) -> Slots:
+    readout, inputs, prefix = model.readout, model.inputs, "perceiver.input_preprocessor"
+    if isinstance(readout, AverageReadout):
+        raise ValueError("readout: expected 'query', as there is no published layout of the average")
+    slots = _perceiver_io(model.encoder, readout.decoder, "perceiver.decoder.decoder")
+    query = readout.query.vectors.positions.detach()
+    slots["perceiver.decoder.decoder.output_position_encodings.position_embeddings"] = query
+    if inputs.stem is not None:
+        slots |= _module(f"{prefix}.convnet.conv", inputs.stem.convolution)
+        slots |= _module(f"{prefix}.convnet.batchnorm", inputs.stem.batch_norm)
+    if inputs.to_features is not None:
+        slots[f"{prefix}.convnet_1x1.weight"] = inputs.to_features.weight.detach()[:, :, None, None]
+        slots[f"{prefix}.convnet_1x1.bias"] = inputs.to_features.bias.detach()
+    if isinstance(inputs.positions, LearnedPositions):
+        slots[f"{prefix}.position_embeddings.position_embeddings"] = inputs.positions.positions.detach()
+    if inputs.position_projection is not None:
+        slots |= _module(f"{prefix}.positions_projection", inputs.position_projection)
+    return slots
+
+
+def _perceiver_io(encoder: PerceiverEncoder, decoder: PerceiverDecoder, decoder_prefix: str) -> Slots:
+    """Return the slots of latents, encoder and decoder, which has another prefix in the masked language model."""
+    slots = {"perceiver.embeddings.latents": encoder.latents.detach()}
+    slots |= _cross_attention("perceiver.encoder.cross_attention", encoder.cross_attention)
+    for index, layer in enumerate(encoder.self_attention_layers):
         slots |= _self_attention(f"perceiver.encoder.self_attends.{index}", cast(SelfAttentionBlock, layer))
-    slots |= _cross_attention(f"{decoder}.decoding_cross_attention", model.decoder.cross_attention)
-    if model.decoder.output is not None:
-        slots |= _module(f"{decoder}.final_layer", model.decoder.output)
+    slots |= _cross_attention(f"{decoder_prefix}.decoding_cross_attention", decoder.cross_attention)
+    if decoder.output is not None:
+        slots |= _module(f"{decoder_prefix}.final_layer", decoder.output)
     return slots
 
 
@@ -174,8 +222,12 @@ def _fused(prefix: str, linear: nn.Linear, sizes: Mapping[str, int]) -> Slots:
 
 
 _LAYOUTS: dict[str | None, _Layout] = {
+    "PerceiverForImageClassificationLearned": _Layout(ImageClassifier, _image_learned_config),
+    "PerceiverForImageClassificationFourier": _Layout(ImageClassifier, _image_fourier_config),
+    "PerceiverForImageClassificationConvProcessing": _Layout(ImageClassifier, _image_convolutional_config),
     "PerceiverForMaskedLM": _Layout(MaskedLanguageModel, _masked_language_model_config),
 }
 _SLOTS: dict[type[Task], Callable[[Any], Slots]] = {
+    ImageClassifier: _image_classifier_slots,
     MaskedLanguageModel: _masked_language_model_slots,
 }

@@ -1,11 +1,14 @@
 """The tasks of the paper, each a model from raw inputs to outputs (Jaegle et al. 2022, section 4)."""
 
 from perceiver_io.tasks.byte_tokenizer import ByteTokenizer
+from perceiver_io.tasks.image_classifier import ImageClassifier, ImageClassifierConfig
 from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
 from perceiver_io.tasks.task import Task, TaskConfig
 
 __all__ = [
     "ByteTokenizer",
+    "ImageClassifier",
+    "ImageClassifierConfig",
     "MaskedLanguageModel",
     "MaskedLanguageModelConfig",
     "Task",

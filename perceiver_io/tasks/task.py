@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -40,12 +40,13 @@ class Task(nn.Module):
     config: TaskConfig
 
     @classmethod
-    def from_pretrained(cls: type[_Task], directory: str | Path) -> _Task:
+    def from_pretrained(cls: type[_Task], directory: str | Path, **settings: Any) -> _Task:
         """Return the model of a directory, in evaluation mode.
 
         Args:
             directory: written by :meth:`save_pretrained`, or a published DeepMind checkpoint as the Hugging Face hub
                 has it: config.json with model.safetensors or pytorch_model.bin.
+            **settings: settings to change, such as ``image_shape`` of a model with Fourier positions.
 
         Raises:
             FileNotFoundError: if a file is missing.
@@ -54,11 +55,14 @@ class Task(nn.Module):
         """
         document = checkpoint.read_config(directory)
         if document.get("format") == checkpoint.FORMAT:
-            model = cls._from_document(document, directory)
+            model = cls(replace(cls._read_config(document, directory), **settings))
+            slots = model.state_dict()
         else:
             from perceiver_io import huggingface
 
-            model = huggingface.load(cls, document, directory)
+            model = cls(replace(huggingface.read_config(cls, document, directory), **settings))
+            slots = huggingface.slots_of(model)
+        checkpoint.fill(slots, checkpoint.read_tensors(directory), source=str(directory))
         model.eval()
         return model
 
@@ -71,7 +75,7 @@ class Task(nn.Module):
         checkpoint.write(directory, task=self.name, config=asdict(self.config), tensors=self.state_dict())
 
     @classmethod
-    def _from_document(cls: type[_Task], document: Mapping[str, Any], directory: str | Path) -> _Task:
+    def _read_config(cls, document: Mapping[str, Any], directory: str | Path) -> TaskConfig:
         if document.get("version") != checkpoint.FORMAT_VERSION:
             raise ValueError(
                 f"{directory}: expected version {checkpoint.FORMAT_VERSION} of the format, got "
@@ -85,6 +89,4 @@ class Task(nn.Module):
         unknown = sorted(settings.keys() - {field.name for field in fields(cls.config_class)})
         if unknown:
             raise ValueError(f"{directory}: config.json has unknown settings: {', '.join(unknown)}")
-        model = cls(cls.config_class(**settings))
-        checkpoint.fill(model.state_dict(), checkpoint.read_tensors(directory), source=str(directory))
-        return model
+        return cls.config_class(**settings)

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from perceiver_io.tasks import MaskedLanguageModel
+from perceiver_io import huggingface
+from perceiver_io.tasks import ImageClassifier, ImageClassifierConfig, MaskedLanguageModel
 from tests.perceiver_io.published import TINY, assert_equal_to_scale, assert_same_gradients, library_model
 
 LANGUAGE = {
@@ -33,6 +34,42 @@ def test_masked_language_model(tmp_path, masked, activation):
     F.cross_entropy(expected[token_mask], labels[token_mask]).backward()
     F.cross_entropy(logits[token_mask], labels[token_mask]).backward()
     assert_same_gradients(ours, library)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("variant", ["Learned", "Fourier", "ConvProcessing"])
+def test_image_classifier(tmp_path, variant, masked):
+    library = library_model(f"PerceiverForImageClassification{variant}", **TINY, image_size=8, num_labels=5)
+    library.save_pretrained(tmp_path)
+    size = 32 if variant == "ConvProcessing" else 8
+    ours = ImageClassifier.from_pretrained(tmp_path, image_shape=(size, size))
+    images, labels = torch.randn(3, 3, size, size), torch.tensor([4, 0, 2])
+    input_mask = torch.rand(3, ours.inputs.num_tokens) < 0.5 if masked else None
+    expected = library(pixel_values=images, attention_mask=input_mask).logits
+    logits = ours(images, input_mask)
+    assert_equal_to_scale(logits, expected, 1e-5)
+    F.cross_entropy(expected, labels).backward()
+    F.cross_entropy(logits, labels).backward()
+    assert_same_gradients(ours, library)
+
+
+def test_published_image_sizes(tmp_path):
+    """Without image_shape, the published models take 224 x 224; two classes are the library's unwritten default."""
+    library = library_model("PerceiverForImageClassificationFourier", **TINY)
+    library.save_pretrained(tmp_path)
+    ours = ImageClassifier.from_pretrained(tmp_path)
+    assert ours.config.image_shape == (224, 224)
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        assert_equal_to_scale(ours(images), library(pixel_values=images).logits, 1e-5)
+
+
+def test_there_is_no_published_layout_of_the_average():
+    model = ImageClassifier(
+        ImageClassifierConfig(image_shape=(4, 4), num_latents=2, latent_channels=8, readout="average")
+    )
+    with pytest.raises(ValueError, match="no published layout"):
+        huggingface.slots_of(model)
 
 
 @pytest.mark.slow

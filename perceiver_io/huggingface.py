@@ -15,6 +15,7 @@ from perceiver_io.model import PerceiverDecoder, PerceiverEncoder
 from perceiver_io.position import LearnedPositions
 from perceiver_io.tasks.image_classifier import AverageReadout, ImageClassifier, ImageClassifierConfig
 from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
+from perceiver_io.tasks.optical_flow import OpticalFlow, OpticalFlowConfig
 from perceiver_io.tasks.task import Task, TaskConfig
 
 # Slots are views of our parameters in the published shapes, by published name: filling them fills the model.
@@ -166,6 +167,18 @@ def _image_classifier_slots(model: ImageClassifier) -> Slots:
     return slots
 
 
+def _optical_flow_config(published: Mapping[str, Any]) -> OpticalFlowConfig:
+    height, width = published["train_size"]
+    return OpticalFlowConfig(**_settings(published), image_shape=(height, width))
+
+
+def _optical_flow_slots(model: OpticalFlow) -> Slots:
+    return {
+        **_perceiver_io(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder.decoder"),
+        **_module("perceiver.input_preprocessor.conv_after_patches", model.inputs.to_features),
+    }
+
+
 def _perceiver_io(encoder: PerceiverEncoder, decoder: PerceiverDecoder, decoder_prefix: str) -> Slots:
     """Return the slots of latents, encoder and decoder, which has another prefix in the masked language model."""
     slots = {"perceiver.embeddings.latents": encoder.latents.detach()}
@@ -226,8 +239,10 @@ _LAYOUTS: dict[str | None, _Layout] = {
     "PerceiverForImageClassificationFourier": _Layout(ImageClassifier, _image_fourier_config),
     "PerceiverForImageClassificationConvProcessing": _Layout(ImageClassifier, _image_convolutional_config),
     "PerceiverForMaskedLM": _Layout(MaskedLanguageModel, _masked_language_model_config),
+    "PerceiverForOpticalFlow": _Layout(OpticalFlow, _optical_flow_config),
 }
 _SLOTS: dict[type[Task], Callable[[Any], Slots]] = {
     ImageClassifier: _image_classifier_slots,
     MaskedLanguageModel: _masked_language_model_slots,
+    OpticalFlow: _optical_flow_slots,
 }

@@ -3,6 +3,7 @@
 from perceiver_io.tasks.byte_tokenizer import ByteTokenizer
 from perceiver_io.tasks.image_classifier import ImageClassifier, ImageClassifierConfig
 from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
+from perceiver_io.tasks.optical_flow import OpticalFlow, OpticalFlowConfig
 from perceiver_io.tasks.task import Task, TaskConfig
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "ImageClassifierConfig",
     "MaskedLanguageModel",
     "MaskedLanguageModelConfig",
+    "OpticalFlow",
+    "OpticalFlowConfig",
     "Task",
     "TaskConfig",
 ]

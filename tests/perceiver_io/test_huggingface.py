@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from perceiver_io import huggingface
-from perceiver_io.tasks import ImageClassifier, ImageClassifierConfig, MaskedLanguageModel
+from perceiver_io.tasks import ImageClassifier, ImageClassifierConfig, MaskedLanguageModel, OpticalFlow
 from tests.perceiver_io.published import TINY, assert_equal_to_scale, assert_same_gradients, library_model
 
 LANGUAGE = {
@@ -62,6 +62,30 @@ def test_published_image_sizes(tmp_path):
     images = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
         assert_equal_to_scale(ours(images), library(pixel_values=images).logits, 1e-5)
+
+
+def patches_of(frames):
+    """Return what the library takes: [B, frames, row column colour, H, W], the pixels around each pixel."""
+    padded = F.pad(frames, (1, 1, 1, 1))
+    height, width = frames.shape[-2:]
+    shifted = [padded[..., row : row + height, column : column + width] for row in range(3) for column in range(3)]
+    return torch.cat(shifted, dim=2)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_optical_flow(tmp_path, masked):
+    library = library_model("PerceiverForOpticalFlow", **TINY, train_size=[6, 9])
+    library.save_pretrained(tmp_path)
+    ours = OpticalFlow.from_pretrained(tmp_path)
+    frames = torch.rand(2, 2, 3, 6, 9) * 2 - 1
+    target = torch.randn(2, 2, 6, 9)
+    input_mask = torch.rand(2, 54) < 0.5 if masked else None
+    expected = library(inputs=patches_of(frames), attention_mask=input_mask).logits.permute(0, 3, 1, 2)
+    flow = ours(frames, input_mask)
+    assert_equal_to_scale(flow, expected, 1e-5)
+    (expected - target).norm(dim=1).mean().backward()
+    (flow - target).norm(dim=1).mean().backward()
+    assert_same_gradients(ours, library)
 
 
 def test_there_is_no_published_layout_of_the_average():

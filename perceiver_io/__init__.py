@@ -5,7 +5,7 @@ from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
 from perceiver_io.config import PerceiverIOConfig
 from perceiver_io.entities import EntityTorso, EntityTorsoConfig, EntityTorsoOutput
 from perceiver_io.model import PerceiverDecoder, PerceiverEncoder, PerceiverIO
-from perceiver_io.position import FourierPositions, LearnedPositions
+from perceiver_io.position import FourierFeatures, FourierPositions, LearnedPositions
 from perceiver_io.rows import RowLayout
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "EntityTorso",
     "EntityTorsoConfig",
     "EntityTorsoOutput",
+    "FourierFeatures",
     "FourierPositions",
     "LearnedPositions",
     "PerceiverDecoder",

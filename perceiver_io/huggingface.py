@@ -13,8 +13,10 @@ from perceiver_io.attention import Activation
 from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
 from perceiver_io.model import PerceiverDecoder, PerceiverEncoder
 from perceiver_io.position import LearnedPositions
+from perceiver_io.queries import LearnedQueries
 from perceiver_io.tasks.image_classifier import AverageReadout, ImageClassifier, ImageClassifierConfig
 from perceiver_io.tasks.masked_language_model import MaskedLanguageModel, MaskedLanguageModelConfig
+from perceiver_io.tasks.multimodal_autoencoder import MultimodalAutoencoder, MultimodalAutoencoderConfig
 from perceiver_io.tasks.optical_flow import OpticalFlow, OpticalFlowConfig
 from perceiver_io.tasks.task import Task, TaskConfig
 
@@ -52,8 +54,19 @@ def read_config(task: type[Task], published: Mapping[str, Any], directory: str |
 
 
 def slots_of(model: Task) -> Slots:
-    """Return views of the parameters and buffers of a model in the published shapes, by their published names."""
-    return _SLOTS[type(model)](model)
+    """Return views of the parameters and buffers of a model in the published shapes, by their published names.
+
+    Raises:
+        ValueError: if the model has parameters that no published checkpoint holds.
+    """
+    slots = _SLOTS[type(model)](model)
+    held, needed = (sum(tensor.numel() for tensor in tensors.values()) for tensors in (slots, model.state_dict()))
+    if held != needed:
+        raise ValueError(
+            f"{model.name}: {needed - held} of its parameters have no published layout; repeated cross-attentions and "
+            "blocks with weights of their own are saved in our own format only"
+        )
+    return slots
 
 
 class _Layout(NamedTuple):
@@ -179,6 +192,39 @@ def _optical_flow_slots(model: OpticalFlow) -> Slots:
     }
 
 
+def _multimodal_config(published: Mapping[str, Any]) -> MultimodalAutoencoderConfig:
+    _, num_frames, height, width = published["output_shape"]
+    size = published["image_size"]
+    if num_frames != published["num_frames"] or (height, width) != (4 * size, 4 * size):
+        raise ValueError(
+            f"config.json: output_shape: expected num_frames = {published['num_frames']} and 4 times image_size = "
+            f"{size}, got {published['output_shape']}"
+        )
+    return MultimodalAutoencoderConfig(
+        **_settings(published),
+        num_frames=num_frames,
+        image_shape=(height, width),
+        samples_per_frame=published["audio_samples_per_frame"],
+        samples_per_patch=published["samples_per_patch"],
+        num_classes=_num_classes(published),
+        label_query_channels=published.get("_label_trainable_num_channels", 1024),
+        output_channels=published.get("output_num_channels", 512),
+    )
+
+
+def _multimodal_slots(model: MultimodalAutoencoder) -> Slots:
+    slots = _perceiver_io(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder.decoder")
+    for ours, theirs in (("audio", "audio"), ("video", "image"), ("label", "label")):
+        slots[f"perceiver.input_preprocessor.padding.{theirs}"] = model.inputs.paddings[ours].detach()[None]
+        slots[f"perceiver.input_preprocessor.mask.{theirs}"] = model.inputs.mask_tokens[ours].detach()[None]
+        slots[f"perceiver.decoder.padding.{theirs}"] = model.queries.paddings[ours].detach()[None]
+    label_query = cast(LearnedQueries, model.queries.queries["label"]).vectors.positions.detach()
+    slots["perceiver.decoder.modalities.label.decoder.output_position_encodings.position_embeddings"] = label_query
+    for modality, linear in (("audio", model.to_audio), ("image", model.to_video), ("label", model.to_label)):
+        slots |= _module(f"perceiver.output_postprocessor.modalities.{modality}.classifier", linear)
+    return slots
+
+
 def _perceiver_io(encoder: PerceiverEncoder, decoder: PerceiverDecoder, decoder_prefix: str) -> Slots:
     """Return the slots of latents, encoder and decoder, which has another prefix in the masked language model."""
     slots = {"perceiver.embeddings.latents": encoder.latents.detach()}
@@ -239,10 +285,12 @@ _LAYOUTS: dict[str | None, _Layout] = {
     "PerceiverForImageClassificationFourier": _Layout(ImageClassifier, _image_fourier_config),
     "PerceiverForImageClassificationConvProcessing": _Layout(ImageClassifier, _image_convolutional_config),
     "PerceiverForMaskedLM": _Layout(MaskedLanguageModel, _masked_language_model_config),
+    "PerceiverForMultimodalAutoencoding": _Layout(MultimodalAutoencoder, _multimodal_config),
     "PerceiverForOpticalFlow": _Layout(OpticalFlow, _optical_flow_config),
 }
 _SLOTS: dict[type[Task], Callable[[Any], Slots]] = {
     ImageClassifier: _image_classifier_slots,
     MaskedLanguageModel: _masked_language_model_slots,
+    MultimodalAutoencoder: _multimodal_slots,
     OpticalFlow: _optical_flow_slots,
 }

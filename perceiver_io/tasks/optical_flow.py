@@ -100,7 +100,9 @@ class OpticalFlow(Task):
         """
         tokens = self.inputs(frames)
         outputs: Tensor = self.perceiver_io(tokens, input_queries(tokens), input_mask)
-        return (outputs / self.config.rescale_factor).transpose(1, 2).reshape(-1, 2, *self.config.image_shape)
+        return (
+            (outputs / self.config.rescale_factor).transpose(1, 2).reshape(frames.shape[0], 2, *self.config.image_shape)
+        )
 
     @torch.no_grad()
     def predict(self, frames: Tensor, *, min_overlap: int = 20, crops_per_pass: int = 1) -> Tensor:

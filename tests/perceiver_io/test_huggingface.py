@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 
 from perceiver_io import huggingface
-from perceiver_io.tasks import ImageClassifier, ImageClassifierConfig, MaskedLanguageModel, OpticalFlow
+from perceiver_io.tasks import (
+    ImageClassifier,
+    ImageClassifierConfig,
+    MaskedLanguageModel,
+    MultimodalAutoencoder,
+    OpticalFlow,
+)
 from tests.perceiver_io.published import TINY, assert_equal_to_scale, assert_same_gradients, library_model
 
 LANGUAGE = {
@@ -86,6 +92,68 @@ def test_optical_flow(tmp_path, masked):
     (expected - target).norm(dim=1).mean().backward()
     (flow - target).norm(dim=1).mean().backward()
     assert_same_gradients(ours, library)
+
+
+MULTIMODAL = {
+    **TINY,
+    "num_frames": 2,
+    "image_size": 3,
+    "output_shape": [1, 2, 12, 12],
+    "audio_samples_per_frame": 12,
+    "samples_per_patch": 8,
+    "num_labels": 5,
+    "output_num_channels": 20,
+    "_label_trainable_num_channels": 30,
+}
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_multimodal_autoencoder(tmp_path, masked):
+    library = library_model("PerceiverForMultimodalAutoencoding", **MULTIMODAL)
+    library.save_pretrained(tmp_path)
+    ours = MultimodalAutoencoder.from_pretrained(tmp_path)
+    audio, video, labels = torch.randn(2, 24), torch.randn(2, 2, 3, 12, 12), torch.tensor([3, 0])
+    audio_indices, video_indices = torch.tensor([0, 2]), torch.tensor([287, 0, 100, 13])
+    input_mask = torch.rand(2, ours.inputs.num_tokens) < 0.7 if masked else None
+    expected = library(
+        inputs={"audio": audio.unsqueeze(-1), "image": video, "label": F.one_hot(labels, 5).float()},
+        attention_mask=input_mask,
+        subsampled_output_points={"audio": audio_indices, "image": video_indices, "label": None},
+    ).logits
+    output = ours(audio, video, labels, audio_indices=audio_indices, video_indices=video_indices, input_mask=input_mask)
+    assert_equal_to_scale(output.audio.flatten(1), expected["audio"], 1e-5)
+    assert_equal_to_scale(output.video, expected["image"], 1e-5)
+    assert_equal_to_scale(output.label_logits, expected["label"], 1e-5)
+    audio_loss = F.mse_loss(expected["audio"].view(2, 2, 8), ours.audio_targets(audio, audio_indices))
+    video_loss = F.mse_loss(expected["image"], ours.video_targets(video, video_indices))
+    (audio_loss + video_loss + F.cross_entropy(expected["label"], labels)).backward()
+    audio_loss = F.mse_loss(output.audio, ours.audio_targets(audio, audio_indices))
+    video_loss = F.mse_loss(output.video, ours.video_targets(video, video_indices))
+    (audio_loss + video_loss + F.cross_entropy(output.label_logits, labels)).backward()
+    assert_same_gradients(ours, library)
+
+
+def test_what_a_hidden_modality_leaves_unused_is_read_all_the_same(tmp_path):
+    """The library never hides audio and video and always hides the label: outputs don't show these tensors."""
+    library = library_model("PerceiverForMultimodalAutoencoding", **MULTIMODAL)
+    library.save_pretrained(tmp_path)
+    ours = MultimodalAutoencoder.from_pretrained(tmp_path)
+    theirs = library.perceiver.input_preprocessor
+    assert torch.equal(ours.inputs.mask_tokens["audio"], theirs.mask["audio"][0])
+    assert torch.equal(ours.inputs.mask_tokens["video"], theirs.mask["image"][0])
+    assert torch.equal(ours.inputs.paddings["label"], theirs.padding["label"][0])
+
+
+def test_multimodal_sizes_must_agree(tmp_path):
+    library_model("PerceiverForMultimodalAutoencoding", **{**MULTIMODAL, "image_size": 4}).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="4 times image_size = 4"):
+        MultimodalAutoencoder.from_pretrained(tmp_path)
+
+
+def test_settings_without_a_published_layout(tmp_path):
+    saved(tmp_path)
+    with pytest.raises(ValueError, match="have no published layout"):
+        MaskedLanguageModel.from_pretrained(tmp_path, num_cross_attentions=2, cross_attention_weights="separate")
 
 
 def test_there_is_no_published_layout_of_the_average():

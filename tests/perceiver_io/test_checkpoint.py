@@ -1,6 +1,6 @@
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -40,6 +40,13 @@ def test_loads_back_exactly(tmp_path):
         assert torch.equal(tensor, model.state_dict()[name])
     document = json.loads((tmp_path / "new/folder/config.json").read_text())
     assert (document["format"], document["version"], document["task"]) == ("perceiver_io", 1, "masked_language_model")
+
+
+def test_settings_can_be_changed_while_loading(tmp_path):
+    model = saved(tmp_path)
+    again = MaskedLanguageModel.from_pretrained(tmp_path, skip_padding=False, activation="gelu")
+    assert again.config == replace(model.config, skip_padding=False, activation="gelu")
+    assert again.perceiver_io.config.activation == "gelu"
 
 
 @pytest.mark.parametrize(

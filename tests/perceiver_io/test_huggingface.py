@@ -165,6 +165,7 @@ def test_there_is_no_published_layout_of_the_average():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_language_perceiver_at_full_size(tmp_path):
     settings = {"qk_channels": 256, "v_channels": 1280}
     library = library_model("PerceiverForMaskedLM", **settings)

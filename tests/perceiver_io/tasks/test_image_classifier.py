@@ -28,6 +28,7 @@ def tiny(**settings) -> ImageClassifier:
         (ImageClassifierConfig.learned(), 62.3),
         (ImageClassifierConfig.convolutional(), 48.6),
         (ImageClassifierConfig.perceiver(), 44.9),
+        (ImageClassifierConfig.perceiver(share_weights=False), 326.2),
     ],
 )
 def test_the_papers_sizes(config, millions):

@@ -51,7 +51,7 @@ class ImageClassifierConfig(TaskConfig):
     @classmethod
     def fourier(cls) -> ImageClassifierConfig:
         """Return the paper's ImageNet model with Fourier positions, published as vision-perceiver-fourier."""
-        return cls(num_blocks=8)
+        return cls(num_blocks=8, max_resolution=(224, 224))
 
     @classmethod
     def learned(cls) -> ImageClassifierConfig:

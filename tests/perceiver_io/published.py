@@ -1,4 +1,4 @@
-"""Models of the transformers library with random weights, saved as the published checkpoints are."""
+"""The published configurations, and models of the transformers library with random weights."""
 
 import copy
 
@@ -19,6 +19,57 @@ TINY = {
     "cross_attention_widening_factor": 2,
     "self_attention_widening_factor": 3,
     "attention_probs_dropout_prob": 0.0,
+}
+
+PUBLISHED = {
+    "model_type": "perceiver",
+    "num_latents": 512,
+    "d_latents": 1024,
+    "num_blocks": 8,
+    "num_self_attends_per_block": 6,
+    "num_self_attention_heads": 8,
+    "num_cross_attention_heads": 1,
+    "qk_channels": None,
+    "v_channels": None,
+    "cross_attention_shape_for_attention": "kv",
+    "self_attention_widening_factor": 1,
+    "cross_attention_widening_factor": 1,
+    "hidden_act": "gelu",
+    "use_query_residual": True,
+    "layer_norm_eps": 1e-12,
+    "d_model": 768,
+    "vocab_size": 262,
+    "max_position_embeddings": 2048,
+    "image_size": 56,
+    "train_size": [368, 496],
+    "num_frames": 16,
+    "audio_samples_per_frame": 1920,
+    "samples_per_patch": 16,
+    "output_shape": [1, 16, 224, 224],
+    "id2label": {str(label): "" for label in range(1000)},
+}
+LANGUAGE_SIZES = {
+    "num_latents": 256,
+    "d_latents": 1280,
+    "num_blocks": 1,
+    "num_self_attends_per_block": 26,
+    "num_cross_attention_heads": 8,
+    "qk_channels": 256,
+    "v_channels": 1280,
+}
+FLOW_SIZES = {
+    "num_latents": 2048,
+    "d_latents": 512,
+    "num_blocks": 1,
+    "num_self_attends_per_block": 24,
+    "num_self_attention_heads": 16,
+}
+MULTIMODAL_SIZES = {
+    "num_latents": 784,
+    "d_latents": 512,
+    "num_blocks": 1,
+    "num_self_attends_per_block": 8,
+    "id2label": {str(label): "" for label in range(700)},
 }
 
 

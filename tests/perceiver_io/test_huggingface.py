@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,10 +10,22 @@ from perceiver_io.tasks import (
     ImageClassifier,
     ImageClassifierConfig,
     MaskedLanguageModel,
+    MaskedLanguageModelConfig,
     MultimodalAutoencoder,
+    MultimodalAutoencoderConfig,
     OpticalFlow,
+    OpticalFlowConfig,
 )
-from tests.perceiver_io.published import TINY, assert_equal_to_scale, assert_same_gradients, library_model
+from tests.perceiver_io.published import (
+    FLOW_SIZES,
+    LANGUAGE_SIZES,
+    MULTIMODAL_SIZES,
+    PUBLISHED,
+    TINY,
+    assert_equal_to_scale,
+    assert_same_gradients,
+    library_model,
+)
 
 LANGUAGE = {
     **TINY,
@@ -162,6 +175,28 @@ def test_there_is_no_published_layout_of_the_average():
     )
     with pytest.raises(ValueError, match="no published layout"):
         huggingface.slots_of(model)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "task", "expected"),
+    [
+        ("MaskedLM", LANGUAGE_SIZES, MaskedLanguageModel, MaskedLanguageModelConfig.language_perceiver()),
+        ("ImageClassificationLearned", {"image_size": 224}, ImageClassifier, ImageClassifierConfig.learned()),
+        ("ImageClassificationFourier", {}, ImageClassifier, ImageClassifierConfig.fourier()),
+        ("ImageClassificationConvProcessing", {}, ImageClassifier, ImageClassifierConfig.convolutional()),
+        ("OpticalFlow", FLOW_SIZES, OpticalFlow, OpticalFlowConfig.published()),
+        (
+            "MultimodalAutoencoding",
+            MULTIMODAL_SIZES,
+            MultimodalAutoencoder,
+            MultimodalAutoencoderConfig.published(),
+        ),
+    ],
+)
+def test_published_configurations_are_the_named_ones(architecture, changes, task, expected):
+    """Only the GELU differs: exact in the conversions, in its tanh form in the paper's code."""
+    published = {**PUBLISHED, **changes, "architectures": [f"PerceiverFor{architecture}"]}
+    assert huggingface.read_config(task, published, "here") == replace(expected, activation="gelu")
 
 
 @pytest.mark.slow

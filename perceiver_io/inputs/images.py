@@ -69,12 +69,8 @@ class ImageInputs(InputAdapter):
         project_positions: bool = False,
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ("features", features, get_args(ImageFeatures)),
-            ("positions", positions, get_args(ImagePositions)),
-        ):
-            if value not in choices:
-                raise ValueError(f"{name}: expected one of {choices}, got {value!r}")
+        _check_choice("features", features, get_args(ImageFeatures))
+        _check_choice("positions", positions, get_args(ImagePositions))
         self.image_shape = tuple(image_shape)
         self.image_channels = image_channels
         self.stem: ConvolutionalStem | None = None
@@ -118,3 +114,8 @@ class ImageInputs(InputAdapter):
         return append_positions(
             tokens, positions if self.position_projection is None else self.position_projection(positions)
         )
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {choices}, got {value!r}")

@@ -100,9 +100,8 @@ class OpticalFlow(Task):
         """
         tokens = self.inputs(frames)
         outputs: Tensor = self.perceiver_io(tokens, input_queries(tokens), input_mask)
-        return (
-            (outputs / self.config.rescale_factor).transpose(1, 2).reshape(frames.shape[0], 2, *self.config.image_shape)
-        )
+        flow = (outputs / self.config.rescale_factor).transpose(1, 2)
+        return flow.reshape(frames.shape[0], 2, *self.config.image_shape)
 
     @torch.no_grad()
     def predict(self, frames: Tensor, *, min_overlap: int = 20, crops_per_pass: int = 1) -> Tensor:
@@ -129,27 +128,19 @@ class OpticalFlow(Task):
             )
         padded = _pad(frames, self.config.image_shape)
         batch_size, *_, height, width = padded.shape
-        corners = list(
-            product(
-                range(batch_size),
-                _crop_starts(height, crop_height, min_overlap),
-                _crop_starts(width, crop_width, min_overlap),
-            )
-        )
+        rows = [slice(y, y + crop_height) for y in _crop_starts(height, crop_height, min_overlap)]
+        columns = [slice(x, x + crop_width) for x in _crop_starts(width, crop_width, min_overlap)]
+        windows = [(b, ..., y, x) for b, y, x in product(range(batch_size), rows, columns)]
         weights = _border_weights(self.config.image_shape).to(frames)
-        total, weight_total = (
-            frames.new_zeros(batch_size, 2, height, width),
-            frames.new_zeros(batch_size, 1, height, width),
-        )
-        for first in range(0, len(corners), crops_per_pass):
-            chosen = corners[first : first + crops_per_pass]
-            windows = [(b, ..., slice(y, y + crop_height), slice(x, x + crop_width)) for b, y, x in chosen]
-            flows = self(torch.stack([padded[window] for window in windows]))
-            for window, flow in zip(windows, flows, strict=True):
+        total, weight_total = (frames.new_zeros(batch_size, channels, height, width) for channels in (2, 1))
+        for first in range(0, len(windows), crops_per_pass):
+            chosen = windows[first : first + crops_per_pass]
+            flows = self(torch.stack([padded[window] for window in chosen]))
+            for window, flow in zip(chosen, flows, strict=True):
                 total[window] += flow * weights
                 weight_total[window] += weights
-        flow = self.config.flow_scale * total / weight_total
-        return flow[..., : frames.shape[-2], : frames.shape[-1]]
+        stitched = self.config.flow_scale * total / weight_total
+        return stitched[..., : frames.shape[-2], : frames.shape[-1]]
 
 
 def _pad(frames: Tensor, shape: tuple[int, int]) -> Tensor:

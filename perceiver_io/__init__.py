@@ -16,9 +16,10 @@ from perceiver_io.baselines import (
     entity_torso,
 )
 from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
+from perceiver_io.config import PerceiverIOConfig
 from perceiver_io.entities import EntityTorso, EntityTorsoConfig, EntityTorsoOutput
-from perceiver_io.model import PerceiverDecoder, PerceiverEncoder, PerceiverIO, PerceiverIOConfig
-from perceiver_io.position import FourierPositions, LearnedPositions
+from perceiver_io.model import PerceiverDecoder, PerceiverEncoder, PerceiverIO
+from perceiver_io.position import FourierFeatures, FourierPositions, LearnedPositions
 from perceiver_io.rows import RowLayout
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "EntityTorsoConfig",
     "EntityTorsoKind",
     "EntityTorsoOutput",
+    "FourierFeatures",
     "FourierPositions",
     "LearnedPositions",
     "PerceiverDecoder",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,3 +30,19 @@ def check_mask(name: str, mask: Tensor | None, *, shape: tuple[int, int], of: st
         raise ValueError(f"{name}: expected dtype torch.bool (True = real), got {mask.dtype}; pass {name}.bool()")
     if tuple(mask.shape) != shape:
         raise ValueError(f"{name}: expected shape {list(shape)} to match {of}, got {list(mask.shape)}")
+
+
+def check_shape(name: str, tensor: Tensor, shape: Sequence[int | None], *, axes: str) -> None:
+    """Raise ValueError unless ``tensor`` has that shape, None standing for any size; ``axes`` names them."""
+    if tensor.dim() == len(shape) and all(size in (None, got) for size, got in zip(shape, tensor.shape, strict=True)):
+        return
+    sizes = ", ".join("*" if size is None else str(size) for size in shape)
+    raise ValueError(f"{name}: expected shape {axes} = [{sizes}], got {list(tensor.shape)}")
+
+
+def check_indices(name: str, indices: Tensor, *, rank: int) -> None:
+    """Raise ValueError unless ``indices`` is an integer tensor of that rank."""
+    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+        raise ValueError(f"{name}: expected an integer dtype, got {indices.dtype}; pass {name}.long()")
+    if indices.dim() != rank:
+        raise ValueError(f"{name}: expected {rank} axes, got {list(indices.shape)}")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from perceiver_io.attention import Activation
 from perceiver_io.checks import check_mask, check_tokens
-from perceiver_io.model import PerceiverIO, PerceiverIOConfig
+from perceiver_io.config import PerceiverIOConfig
+from perceiver_io.model import PerceiverIO
 from perceiver_io.rows import RowLayout
 
 

@@ -2,127 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-
 from torch import Tensor, nn
 
-from perceiver_io.attention import Activation, init_linear_, truncated_normal_parameter
+from perceiver_io.attention import init_linear_, truncated_normal_parameter
 from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
 from perceiver_io.checks import check_mask, check_tokens
+from perceiver_io.config import PerceiverIOConfig
 from perceiver_io.rows import RowLayout
 
 
-@dataclass(frozen=True, kw_only=True)
-class PerceiverIOConfig:
-    """Sizes and settings of a :class:`PerceiverIO`; the defaults are the paper's (Jaegle et al. 2022).
-
-    Raises:
-        ValueError: if a size is not positive, or channels do not divide by the heads.
-    """
-
-    input_channels: int
-    """Channels of the input tokens."""
-    query_channels: int
-    """Channels of the output queries."""
-    output_channels: int | None = None
-    """Channels of the outputs; None = no final linear layer, the outputs have the channels of the queries."""
-
-    num_latents: int = 512
-    """Latent vectors, N: attention among them costs N squared, reading and writing them N times the tokens."""
-    latent_channels: int = 1024
-    """Channels of each latent, D."""
-    num_blocks: int = 1
-    """Times the stack of self-attention layers is applied, with the same weights each time."""
-    num_self_attention_layers_per_block: int = 6
-    """Self-attention layers in the stack, each with weights of its own."""
-
-    num_cross_attention_heads: int = 1
-    """Heads with which the latents read the inputs."""
-    num_self_attention_heads: int = 8
-    """Heads of the self-attention among latents."""
-    num_decoder_heads: int = 1
-    """Heads with which the output queries read the latents."""
-
-    cross_attention_qk_channels: int | None = None
-    """Query and key channels of the encoder's cross-attention, all heads together; None = input_channels."""
-    cross_attention_v_channels: int | None = None
-    """Value channels of the encoder's cross-attention; None = its query and key channels."""
-    self_attention_qk_channels: int | None = None
-    """Query and key channels of the self-attention; None = latent_channels."""
-    self_attention_v_channels: int | None = None
-    """Value channels of the self-attention; None = its query and key channels."""
-    decoder_qk_channels: int | None = None
-    """Query and key channels of the decoder's cross-attention; None = latent_channels."""
-    decoder_v_channels: int | None = None
-    """Value channels of the decoder's cross-attention; None = its query and key channels."""
-
-    cross_attention_widening_factor: int = 1
-    """Hidden over outer channels in the MLP after the encoder's cross-attention."""
-    self_attention_widening_factor: int = 1
-    """Hidden over outer channels in the MLPs of the self-attention layers."""
-    decoder_widening_factor: int = 1
-    """Hidden over outer channels in the decoder's MLP, which runs on every output."""
-
-    decoder_query_residual: bool = False
-    """Add the output queries to what they read; wanted where a query carries features the output needs."""
-    activation: Activation = "gelu_tanh"
-    """GELU in its tanh form (the paper's code) or "gelu", the exact one (as in the published conversions)."""
-    layer_norm_epsilon: float = 1e-5
-    """Added to the variance in every layer norm."""
-    latent_init_scale: float = 0.02
-    """Standard deviation of the latents at the start."""
-    zero_init_output: bool = False
-    """Start the final linear layer at zero, so that the first outputs are zeros."""
-    skip_padding: bool = True
-    """Leave masked tokens out of all dense work. False keeps static shapes, as compiled and exported
-    models do by themselves."""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ValueError(f"{field.name}: expected at least 1, got {value}")
-        if self.activation not in ("gelu_tanh", "gelu"):
-            raise ValueError(f'activation: expected "gelu_tanh" or "gelu", got {self.activation!r}')
-        for name in ("layer_norm_epsilon", "latent_init_scale"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
-                raise ValueError(f"{name}: expected a positive number, got {value}")
-        if self.zero_init_output and self.output_channels is None:
-            raise ValueError("zero_init_output: expected output_channels with it, got None; there is no final layer")
-        for name, heads, channels in (
-            ("cross_attention", self.num_cross_attention_heads, self.encoder_attention_channels),
-            ("self_attention", self.num_self_attention_heads, self.self_attention_channels),
-            ("decoder", self.num_decoder_heads, self.decoder_attention_channels),
-        ):
-            if any(size % heads for size in channels):
-                raise ValueError(
-                    f"{name}: expected query/key and value channels that divide by num_{name}_heads = {heads}, got "
-                    f"{channels[0]} and {channels[1]}; set {name}_qk_channels and {name}_v_channels"
-                )
-
-    @property
-    def encoder_attention_channels(self) -> tuple[int, int]:
-        """Query/key and value channels of the encoder's cross-attention."""
-        qk_channels = self.cross_attention_qk_channels or self.input_channels
-        return qk_channels, self.cross_attention_v_channels or qk_channels
-
-    @property
-    def self_attention_channels(self) -> tuple[int, int]:
-        """Query/key and value channels of the self-attention layers."""
-        qk_channels = self.self_attention_qk_channels or self.latent_channels
-        return qk_channels, self.self_attention_v_channels or qk_channels
-
-    @property
-    def decoder_attention_channels(self) -> tuple[int, int]:
-        """Query/key and value channels of the decoder's cross-attention."""
-        qk_channels = self.decoder_qk_channels or self.latent_channels
-        return qk_channels, self.decoder_v_channels or qk_channels
-
-
 class PerceiverEncoder(nn.Module):
-    """Inputs -> latents: one cross-attention, then self-attention layers among the latents."""
+    """Inputs -> latents: one cross-attention, then self-attention layers among the latents.
+
+    With ``num_cross_attentions`` above one, the latents read the inputs again before further blocks, as in the first
+    Perceiver (Jaegle et al. 2021, arXiv 2103.03206).
+    """
 
     def __init__(self, config: PerceiverIOConfig) -> None:
         super().__init__()
@@ -130,18 +24,14 @@ class PerceiverEncoder(nn.Module):
         self.latents = truncated_normal_parameter(
             (config.num_latents, config.latent_channels), std=config.latent_init_scale
         )
-        qk_channels, v_channels = config.encoder_attention_channels
-        self.cross_attention = CrossAttentionBlock(
-            query_channels=config.latent_channels,
-            input_channels=config.input_channels,
-            qk_channels=qk_channels,
-            v_channels=v_channels,
-            num_heads=config.num_cross_attention_heads,
-            widening_factor=config.cross_attention_widening_factor,
-            activation=config.activation,
-            layer_norm_epsilon=config.layer_norm_epsilon,
+        self.cross_attention = _read_inputs(config)
+        num_distinct = {"shared": 1, "shared_after_first": 2, "separate": config.num_cross_attentions}
+        self.later_cross_attentions = nn.ModuleList(
+            _read_inputs(config)
+            for _ in range(1, min(num_distinct[config.cross_attention_weights], config.num_cross_attentions))
         )
         qk_channels, v_channels = config.self_attention_channels
+        num_stacks = 1 if config.share_block_weights else config.num_blocks
         self.self_attention_layers = nn.ModuleList(
             SelfAttentionBlock(
                 channels=config.latent_channels,
@@ -152,7 +42,7 @@ class PerceiverEncoder(nn.Module):
                 activation=config.activation,
                 layer_norm_epsilon=config.layer_norm_epsilon,
             )
-            for _ in range(config.num_self_attention_layers_per_block)
+            for _ in range(num_stacks * config.num_self_attention_layers_per_block)
         )
 
     def forward(self, inputs: Tensor, input_mask: Tensor | None = None) -> Tensor:
@@ -175,10 +65,34 @@ class PerceiverEncoder(nn.Module):
         """Return latents ``[B, N, D]`` of input rows ``[R, input_channels]``."""
         latent_layout = RowLayout.full(input_layout.batch_size, self.config.num_latents)
         latents = self.cross_attention(self.latents, latent_layout, inputs, input_layout, shared_queries=True)
-        for _ in range(self.config.num_blocks):
-            for layer in self.self_attention_layers:
+        layers_per_block = self.config.num_self_attention_layers_per_block
+        for block in range(self.config.num_blocks):
+            if 0 < block < self.config.num_cross_attentions:
+                latents = self._cross_attention_before(block)(latents, latent_layout, inputs, input_layout)
+            first = 0 if self.config.share_block_weights else block * layers_per_block
+            for layer in self.self_attention_layers[first : first + layers_per_block]:
                 latents = layer(latents, latent_layout)
         return latent_layout.unpack(latents)
+
+    def _cross_attention_before(self, block: int) -> nn.Module:
+        """Return the cross-attention that a later block follows."""
+        if len(self.later_cross_attentions) == 0:
+            return self.cross_attention
+        return self.later_cross_attentions[min(block, len(self.later_cross_attentions)) - 1]
+
+
+def _read_inputs(config: PerceiverIOConfig) -> CrossAttentionBlock:
+    qk_channels, v_channels = config.encoder_attention_channels
+    return CrossAttentionBlock(
+        query_channels=config.latent_channels,
+        input_channels=config.input_channels,
+        qk_channels=qk_channels,
+        v_channels=v_channels,
+        num_heads=config.num_cross_attention_heads,
+        widening_factor=config.cross_attention_widening_factor,
+        activation=config.activation,
+        layer_norm_epsilon=config.layer_norm_epsilon,
+    )
 
 
 class PerceiverDecoder(nn.Module):

@@ -11,11 +11,51 @@ from torch import Tensor, nn
 from perceiver_io.attention import truncated_normal_parameter
 
 
-class FourierPositions(nn.Module):
+class FourierFeatures(nn.Module):
     """Sine and cosine features of positions in [-1, 1] (Jaegle et al. 2022, appendix D).
 
     For each of d dimensions there are K frequencies f, linearly spaced from 1 to half the resolution; the channels are
     the d positions x, then sin(pi f x) for every dimension and frequency, then cos(pi f x): d (2 K + 1) in all.
+
+    Args:
+        max_resolution: resolution per dimension, which sets the highest frequency.
+        num_bands: frequencies per dimension, K.
+        concat_positions: put the positions themselves before the features.
+
+    Raises:
+        ValueError: if a size is not positive.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, max_resolution: Sequence[int], *, num_bands: int = 64, concat_positions: bool = True) -> None:
+        super().__init__()
+        if len(max_resolution) == 0 or min(max_resolution) < 1 or num_bands < 1:
+            raise ValueError(f"sizes and num_bands must be positive, got {tuple(max_resolution)} and {num_bands}")
+        self.num_dimensions = len(max_resolution)
+        self.concat_positions = concat_positions
+        self.num_channels = self.num_dimensions * (2 * num_bands + int(concat_positions))
+        frequencies = torch.stack([torch.linspace(1.0, size / 2.0, num_bands) for size in max_resolution])
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def encode(self, positions: Tensor) -> Tensor:
+        """Return features ``[..., num_channels]`` of positions ``[..., d]`` in [-1, 1].
+
+        Raises:
+            ValueError: if the last axis does not hold one position per dimension.
+        """
+        if positions.dim() == 0 or positions.shape[-1] != self.num_dimensions:
+            raise ValueError(
+                f"positions: expected shape [..., {self.num_dimensions}], one per dimension, got "
+                f"{list(positions.shape)}"
+            )
+        angles = math.pi * (positions.unsqueeze(-1) * self.frequencies).flatten(-2)
+        parts = [angles.sin(), angles.cos()]
+        return torch.cat([positions, *parts] if self.concat_positions else parts, dim=-1)
+
+
+class FourierPositions(FourierFeatures):
+    """:class:`FourierFeatures` of every point of a grid whose corners are at -1 and 1.
 
     Args:
         index_shape: points along each dimension of the grid, such as (height, width).
@@ -28,7 +68,6 @@ class FourierPositions(nn.Module):
     """
 
     features: Tensor
-    frequencies: Tensor
 
     def __init__(
         self,
@@ -38,37 +77,18 @@ class FourierPositions(nn.Module):
         max_resolution: Sequence[int] | None = None,
         concat_positions: bool = True,
     ) -> None:
-        super().__init__()
         resolution = tuple(index_shape if max_resolution is None else max_resolution)
-        if len(index_shape) == 0 or min(index_shape) < 1 or num_bands < 1:
-            raise ValueError(f"index_shape and num_bands must be positive, got {tuple(index_shape)} and {num_bands}")
+        if len(index_shape) == 0 or min(index_shape) < 1:
+            raise ValueError(f"index_shape must be positive, got {tuple(index_shape)}")
         if len(resolution) != len(index_shape) or min(resolution) < 1:
             raise ValueError(
                 f"max_resolution: expected {len(index_shape)} positive sizes, one per dimension, got {resolution}"
             )
+        super().__init__(resolution, num_bands=num_bands, concat_positions=concat_positions)
         self.index_shape = tuple(index_shape)
-        self.concat_positions = concat_positions
-        self.num_channels = len(resolution) * (2 * num_bands + int(concat_positions))
-        frequencies = torch.stack([torch.linspace(1.0, size / 2.0, num_bands) for size in resolution])
-        self.register_buffer("frequencies", frequencies, persistent=False)
         axes = [torch.linspace(-1.0, 1.0, size) for size in self.index_shape]
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
         self.register_buffer("features", self.encode(grid), persistent=False)
-
-    def encode(self, positions: Tensor) -> Tensor:
-        """Return features ``[..., num_channels]`` of positions ``[..., d]`` in [-1, 1].
-
-        Raises:
-            ValueError: if the last axis does not hold one position per dimension.
-        """
-        if positions.dim() == 0 or positions.shape[-1] != len(self.index_shape):
-            raise ValueError(
-                f"positions: expected shape [..., {len(self.index_shape)}], one per dimension, got "
-                f"{list(positions.shape)}"
-            )
-        angles = math.pi * (positions.unsqueeze(-1) * self.frequencies).flatten(-2)
-        parts = [angles.sin(), angles.cos()]
-        return torch.cat([positions, *parts] if self.concat_positions else parts, dim=-1)
 
     def forward(self) -> Tensor:
         """Return ``[M, num_channels]``: the features of every grid point, last dimension fastest."""

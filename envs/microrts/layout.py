@@ -48,8 +48,9 @@ ENTITY_VALUE_NAMES = (
     "nearest_enemy_y_div_8",
 )
 """Columns of entity_values. Time left is in game steps / 10, clipped at 10. The target of an attack in flight is
-relative to the attacker, in units of the longest range (3 cells). map_x and map_y run from -1 to 1 over the map. The nearest enemy
-is the fewest moves away, walls and units in between aside: where to go is the hardest to learn on a large map."""
+relative to the attacker, in units of the longest range (3 cells). map_x and map_y run from -1 to 1 over the map. The
+nearest enemy is the fewest moves away, walls and units in between aside: where to go is the hardest to learn on a large
+map."""
 
 _COUNTED = tuple(name.lower() for name in UNIT_TYPE_NAMES[1:])
 _THRESHOLDS = (1, 2, 3, 5, 10)

@@ -82,11 +82,16 @@ def perceiver_io(
     all_outputs, all_latents = [], []
     for b in range(inputs.shape[0]):
         real = [inputs[b, m] for m in range(inputs.shape[1]) if input_mask[b, m]]
-        latents = cross_block(
-            model.encoder.cross_attention, list(model.encoder.latents), real, config.activation, residual=True
-        )
-        for _ in range(config.num_blocks):
-            for layer in model.encoder.self_attention_layers:
+        latents = list(model.encoder.latents)
+        reads = [model.encoder.cross_attention, *model.encoder.later_cross_attentions]
+        layers = list(model.encoder.self_attention_layers)
+        for block in range(config.num_blocks):
+            if block < config.num_cross_attentions:
+                read = reads[min(block, len(reads) - 1)]
+                latents = cross_block(read, latents, real, config.activation, residual=True)
+            count = config.num_self_attention_layers_per_block
+            stack = layers if config.share_block_weights else layers[block * count : (block + 1) * count]
+            for layer in stack:
                 latents = self_block(layer, latents, config.activation)
         rows = cross_block(
             model.decoder.cross_attention,

@@ -18,6 +18,8 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import perceiver_io
 
+import perceiver_io.checkpoint, perceiver_io.huggingface, perceiver_io.inputs, perceiver_io.queries, perceiver_io.tasks
+
 config = perceiver_io.EntityTorsoConfig(entity_channels=8, output_channels=None)
 output = perceiver_io.EntityTorso(config)(torch.zeros(2, 3, 8), torch.ones(2, 3, dtype=torch.bool))
 sum(tensor.sum() for tensor in output).backward()

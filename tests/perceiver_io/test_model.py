@@ -39,6 +39,20 @@ def batch(batch_size=3, length=5, num_queries=4):
     [
         {"output_channels": 5},
         {"decoder_query_residual": True, "activation": "gelu", "num_blocks": 2},
+        {"num_blocks": 3, "num_cross_attentions": 2, "num_self_attention_layers_per_block": 1},
+        {
+            "num_blocks": 3,
+            "num_cross_attentions": 3,
+            "num_self_attention_layers_per_block": 1,
+            "cross_attention_weights": "shared_after_first",
+        },
+        {
+            "num_blocks": 3,
+            "num_cross_attentions": 3,
+            "num_self_attention_layers_per_block": 1,
+            "cross_attention_weights": "separate",
+            "share_block_weights": False,
+        },
         {
             "cross_attention_qk_channels": 8,
             "cross_attention_v_channels": 4,
@@ -170,6 +184,22 @@ def test_blocks_share_weights_and_layers_do_not():
     assert not torch.equal(layers[0].mlp.to_hidden.weight, layers[1].mlp.to_hidden.weight)
 
 
+@pytest.mark.parametrize(
+    ("settings", "num_reads", "num_layers"),
+    [
+        ({}, 1, 2),
+        ({"cross_attention_weights": "shared_after_first"}, 2, 2),
+        ({"cross_attention_weights": "separate"}, 4, 2),
+        ({"cross_attention_weights": "separate", "num_cross_attentions": 1}, 1, 2),
+        ({"share_block_weights": False}, 1, 8),
+    ],
+)
+def test_repeated_cross_attentions_have_the_weights_asked_for(settings, num_reads, num_layers):
+    encoder = make(**{"num_blocks": 4, "num_cross_attentions": 4, **settings}).encoder
+    assert 1 + len(encoder.later_cross_attentions) == num_reads
+    assert len(encoder.self_attention_layers) == num_layers
+
+
 def count(query, inputs, qk, v, widening):
     """Parameters of a cross-attention block; a self-attention block has one layer norm less."""
     attention = query * qk + qk + inputs * (qk + v) + qk + v + v * query + query
@@ -269,6 +299,8 @@ def test_autocast_bfloat16_is_close():
         ({"layer_norm_epsilon": 0.0}, "layer_norm_epsilon"),
         ({"latent_init_scale": math.nan}, "latent_init_scale"),
         ({"zero_init_output": True}, "output_channels"),
+        ({"num_blocks": 2, "num_cross_attentions": 3}, "at most num_blocks = 2.*got 3"),
+        ({"cross_attention_weights": "tied"}, "'tied'"),
     ],
 )
 def test_bad_configuration(settings, message):

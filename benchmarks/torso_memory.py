@@ -1,0 +1,87 @@
+"""Peak memory of a torso, each measurement in a process of its own.
+
+python benchmarks/torso_memory.py perceiver_star --entities 2048 --training --layers 12
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torso_peers import CHANNELS, OURS, TORSOS, TRANSFORMER, Ours, transformer
+
+BATCH = 4
+
+
+def peak_mebibytes(name: str, entities: int, *, training: bool = False, layers: int | None = None) -> float:
+    """Return how many MiB a pass, with or without gradients, takes at most beyond what was there before."""
+    command = [sys.executable, __file__, name, "--entities", str(entities)]
+    command += ["--training"] if training else []
+    command += [] if layers is None else ["--layers", str(layers)]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    return float(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def layers_that_fit(entities: int, *, transformer_layers: int) -> dict[str, Any]:
+    """Return how many of our layers train in the memory in which a transformer trains with `transformer_layers`."""
+    budget = peak_mebibytes(TRANSFORMER, entities, training=True, layers=transformer_layers)
+    shallow, deep = 4, 16
+    low, high = (peak_mebibytes(OURS, entities, training=True, layers=layers) for layers in (shallow, deep))
+    per_layer = max((high - low) / (deep - shallow), 1e-3)
+    layers = max(1, int(shallow + (budget - low) / per_layer))
+    needed = peak_mebibytes(OURS, entities, training=True, layers=layers)
+    while needed > budget and layers > 1:
+        layers = max(1, min(layers - 1, int(layers * budget / needed)))
+        needed = peak_mebibytes(OURS, entities, training=True, layers=layers)
+    return {
+        "entities": entities,
+        "transformer_layers": transformer_layers,
+        "transformer_mebibytes": budget,
+        "layers": layers,
+        "mebibytes": needed,
+    }
+
+
+def _build(name: str, layers: int | None) -> nn.Module:
+    sized: dict[str, Callable[[int], nn.Module]] = {OURS: Ours, TRANSFORMER: transformer}
+    return TORSOS[name]() if layers is None else sized[name](layers)
+
+
+def _resident_mebibytes(field: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/self/status does not tell {field}: memory is measured on Linux only")
+
+
+def main() -> None:
+    """Run one pass and print its peak."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(TORSOS))
+    parser.add_argument("--entities", type=int, required=True)
+    parser.add_argument("--training", action="store_true")
+    parser.add_argument("--layers", type=int)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    torso = _build(options.name, options.layers).train(options.training)
+    entities = torch.randn(BATCH, options.entities, CHANNELS)
+    mask = torch.ones(BATCH, options.entities, dtype=torch.bool)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before = _resident_mebibytes("VmRSS")
+    with torch.set_grad_enabled(options.training):
+        embeddings, pooled = torso(entities, mask)
+        if options.training:
+            (embeddings.square().mean() + pooled.square().mean()).backward()
+    print(json.dumps(_resident_mebibytes("VmHWM") - before))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from perceiver_io import inference
 from perceiver_io.folded_attention import folding_pays, read_few_inputs, read_with_few_queries
 from perceiver_io.rows import RowLayout, is_exporting
 
@@ -198,6 +199,8 @@ class MLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return ``[..., channels]`` for inputs ``[..., channels]``."""
+        if inference.worthwhile(inputs, self.to_hidden.weight):
+            return inference.perceptron_in_chunks(inputs, self.to_hidden, self.to_output, self.approximate)
         output: Tensor = self.to_output(F.gelu(self.to_hidden(inputs), approximate=self.approximate))
         return output
 

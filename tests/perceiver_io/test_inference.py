@@ -1,0 +1,65 @@
+"""Without gradients the perceptron runs otherwise, and gives the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from perceiver_io import MLP, inference
+
+ROWS = (1, 255, 256, 1024, 2500)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
+@pytest.mark.parametrize("rows", ROWS)
+def test_numbers_are_those_with_gradients(activation: str, rows: int) -> None:
+    torch.manual_seed(0)
+    mlp = MLP(channels=12, widening_factor=3, activation=activation)  # type: ignore[arg-type]
+    torch.nn.init.normal_(mlp.to_hidden.bias)
+    torch.nn.init.normal_(mlp.to_output.bias)
+    inputs = torch.randn(rows, 12)
+    expected = mlp(inputs)
+    assert expected.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(mlp(inputs), expected, rtol=1e-5, atol=1e-6)
+    with torch.inference_mode():
+        torch.testing.assert_close(mlp(inputs[:, None])[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_used_for_many_rows_without_gradients_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    original = inference.perceptron_in_chunks
+    monkeypatch.setattr(inference, "perceptron_in_chunks", lambda *given: calls.append(1) or original(*given))
+    mlp = MLP(channels=4, widening_factor=2)
+    inputs = torch.randn(256, 4)
+    mlp(inputs)
+    with torch.no_grad():
+        mlp(inputs[:255])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mlp(inputs)
+        mlp.double()(inputs.double())
+        assert calls == []
+        mlp.float()(inputs)
+    assert calls == [1]
+    mlp.requires_grad_(False)
+    assert mlp(inputs.requires_grad_()).requires_grad
+    assert calls == [1]
+
+
+def test_every_operation_is_counted() -> None:
+    mlp = MLP(channels=8, widening_factor=4).requires_grad_(False)
+    for rows in (100, 2048):
+        with FlopCounterMode(display=False) as counter:
+            mlp(torch.randn(rows, 8))
+        assert counter.get_total_flops() == 2 * rows * 8 * 32 * 2
+
+
+def test_it_does_without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "_fused_kernel", lambda: None)
+    linear = torch.nn.Linear(4, 6)
+    inputs = torch.randn(5, 4)
+    torch.testing.assert_close(
+        inference.linear_gelu(inputs, linear, "tanh"), F.gelu(linear(inputs), approximate="tanh")
+    )

@@ -2,9 +2,8 @@
 
 python benchmarks/torso.py --output torso.json
 
-Writes torso.json, and beside it torso.md (a table) and torso.png (plots). `pip install --no-deps transformers
-perceiver-io perceiver-pytorch flash-perceiver` and what these import brings in the peers; those that are not installed
-are left out.
+Writes torso.json, and beside it torso.md (a table) and torso.png (plots). Peers that are not installed are left out;
+benchmarks/README.md says how to bring them in.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from torso_memory import layers_that_fit, peak_mebibytes
-from torso_peers import CHANNELS, NESTED, OURS, PERCEIVERS, TRANSFORMER, build_all
+from torso_peers import CHANNELS, NESTED, OURS, PERCEIVERS, TRANSFORMER, OfPerceiverIO, build_all
 from torso_report import write_plots, write_table
 
 from perceiver_io import EntityTorso, EntityTorsoConfig
@@ -87,7 +86,7 @@ def flops(torso: nn.Module, entities: int) -> int:
 def costs(torsos: dict[str, nn.Module]) -> dict[str, Any]:
     """Return parameters, and FLOPs by number of entities, of each torso and of the paper's configuration."""
     result: dict[str, Any] = {}
-    paper = _Entities(EntityTorso(EntityTorsoConfig()).eval())
+    paper = OfPerceiverIO(EntityTorso(EntityTorsoConfig()).eval())
     for name, torso in {**torsos, "paper's configuration": paper}.items():
         sizes = [size for size in SIZES if size <= LARGEST_QUADRATIC or name not in (TRANSFORMER, NESTED)]
         result[name] = {
@@ -95,16 +94,6 @@ def costs(torsos: dict[str, nn.Module]) -> dict[str, Any]:
             "flops": {size: flops(torso, size) for size in sizes},
         }
     return result
-
-
-class _Entities(nn.Module):
-    def __init__(self, torso: EntityTorso) -> None:
-        super().__init__()
-        self.torso = torso
-
-    def forward(self, entities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.torso(entities, mask)
-        return output.entity_embeddings, output.pooled
 
 
 def timed(

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torso_peers import CHANNELS, OURS, TORSOS, TRANSFORMER, Ours, transformer
+from torso_peers import CHANNELS, OURS, TORSOS, TRANSFORMER, ours, transformer
 
 BATCH = 4
 
@@ -50,7 +50,7 @@ def layers_that_fit(entities: int, *, transformer_layers: int) -> dict[str, Any]
 
 
 def _build(name: str, layers: int | None) -> nn.Module:
-    sized: dict[str, Callable[[int], nn.Module]] = {OURS: Ours, TRANSFORMER: transformer}
+    sized: dict[str, Callable[[int], nn.Module]] = {OURS: ours, TRANSFORMER: transformer}
     return TORSOS[name]() if layers is None else sized[name](layers)
 
 

@@ -7,6 +7,7 @@ Perceiver has 32 latents of 256 channels and adds the query to what it reads.
 from __future__ import annotations
 
 import importlib.machinery
+import importlib.util
 import sys
 import types
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perceiver_io import EntityTorso, EntityTorsoConfig
+from perceiver_io import EntityTorso, EntityTorsoConfig, EntityTorsoKind, entity_torso
 
 CHANNELS, NUM_LATENTS, NUM_LAYERS, NUM_HEADS, WIDENING = 256, 32, 3, 2, 4
 OURS = "perceiver_star"
@@ -42,31 +43,40 @@ class Torso(nn.Module):
         return embeddings, embeddings.sum(1) / entity_mask.sum(1, keepdim=True)
 
 
-class Ours(nn.Module):
-    """Our torso."""
+class OfPerceiverIO(nn.Module):
+    """A torso of perceiver_io."""
 
-    def __init__(self, num_layers: int = NUM_LAYERS) -> None:
+    def __init__(self, torso: nn.Module) -> None:
         super().__init__()
-        self.module = EntityTorso(
-            EntityTorsoConfig(
-                entity_channels=CHANNELS,
-                output_channels=None,
-                num_latents=NUM_LATENTS,
-                latent_channels=CHANNELS,
-                num_layers=num_layers,
-                num_cross_attention_heads=NUM_HEADS,
-                num_self_attention_heads=NUM_HEADS,
-                num_decoder_heads=NUM_HEADS,
-                cross_attention_widening_factor=WIDENING,
-                self_attention_widening_factor=WIDENING,
-                decoder_widening_factor=WIDENING,
-            )
-        )
+        self.module = torso
 
     def forward(self, entities: Tensor, entity_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return embeddings and their mean."""
         output = self.module(entities, entity_mask)
         return output.entity_embeddings, output.pooled
+
+
+def ours(num_layers: int = NUM_LAYERS) -> OfPerceiverIO:
+    """Return our torso."""
+    config = EntityTorsoConfig(
+        entity_channels=CHANNELS,
+        output_channels=None,
+        num_latents=NUM_LATENTS,
+        latent_channels=CHANNELS,
+        num_layers=num_layers,
+        num_cross_attention_heads=NUM_HEADS,
+        num_self_attention_heads=NUM_HEADS,
+        num_decoder_heads=NUM_HEADS,
+        cross_attention_widening_factor=WIDENING,
+        self_attention_widening_factor=WIDENING,
+        decoder_widening_factor=WIDENING,
+    )
+    return OfPerceiverIO(EntityTorso(config))
+
+
+def baseline(kind: EntityTorsoKind) -> OfPerceiverIO:
+    """Return another set model of perceiver_io, of the same width and depth."""
+    return OfPerceiverIO(entity_torso(kind, entity_channels=CHANNELS, output_channels=None, num_layers=NUM_LAYERS))
 
 
 def transformer(num_layers: int = NUM_LAYERS, *, nested: bool = False) -> Torso:
@@ -179,8 +189,9 @@ def lucidrains() -> Torso:
 
 def flash() -> Torso:
     """Return flash-perceiver's Perceiver IO without its CUDA kernels, which is all that runs on a CPU."""
-    if not torch.cuda.is_available():
-        _stand_in_for_cuda_modules()
+    if importlib.util.find_spec("torchvision") is None:
+        _stand_in("torchvision.ops", StochasticDepth=_StochasticDepth)
+        _stand_in("torchvision", ops=sys.modules["torchvision.ops"])
     from flash_perceiver import PerceiverIO
 
     model = PerceiverIO(
@@ -201,33 +212,31 @@ def flash() -> Torso:
     return Torso(lambda entities, entity_mask: model(entities, mask=entity_mask, queries=entities), model)
 
 
-def _stand_in_for_cuda_modules() -> None:
-    """Let flash-perceiver be imported: it names modules that it does not use with these settings."""
-    import transformers  # noqa: F401  # first, or it would take the stand-ins for the real ones
+def _stand_in(name: str, **content: Any) -> None:
+    """Let a module be imported that is named and not used."""
+    module = types.ModuleType(name)
+    module.__dict__.update(content)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    sys.modules.setdefault(name, module)
 
-    class StochasticDepth(nn.Module):
-        def __init__(self, probability: float, mode: str) -> None:
-            super().__init__()
 
-        def forward(self, inputs: Tensor) -> Tensor:
-            return inputs
+class _StochasticDepth(nn.Module):
+    """Stands in for torchvision's, at a probability of zero."""
 
-    vision, operations = types.ModuleType("torchvision"), types.ModuleType("torchvision.ops")
-    operations.StochasticDepth = StochasticDepth  # type: ignore[attr-defined]
-    vision.ops = operations  # type: ignore[attr-defined]
-    for name, module in (
-        ("flash_attn_2_cuda", types.ModuleType("flash_attn_2_cuda")),
-        ("torchvision", vision),
-        ("torchvision.ops", operations),
-    ):
-        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-        sys.modules.setdefault(name, module)
+    def __init__(self, probability: float, mode: str) -> None:
+        super().__init__()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs
 
 
 TORSOS: dict[str, Callable[[], nn.Module]] = {
-    OURS: Ours,
+    OURS: ours,
     TRANSFORMER: transformer,
     NESTED: lambda: transformer(nested=True),
+    "set_transformer": lambda: baseline("set_transformer"),
+    "cosformer": lambda: baseline("cosformer"),
+    "deep_sets": lambda: baseline("deep_sets"),
     "transformers": transformers,
     "perceiver-io": krasserm,
     "perceiver-pytorch": lucidrains,
@@ -237,6 +246,8 @@ TORSOS: dict[str, Callable[[], nn.Module]] = {
 
 def build_all(*, training: bool = False) -> tuple[dict[str, nn.Module], dict[str, str]]:
     """Return the torsos that can be built here, and why the others cannot."""
+    if not torch.cuda.is_available():
+        _stand_in("flash_attn_2_cuda")  # transformers, too, imports flash-attn where it finds it
     built: dict[str, nn.Module] = {}
     missing: dict[str, str] = {}
     for name, build in TORSOS.items():

@@ -37,14 +37,14 @@ MEMORY_ENTITIES = 2048
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "2147483648", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 
 
-def lists(batch: int, entities: int, *, quarter: bool, device: str = "cpu") -> tuple[Tensor, Tensor]:
+def lists(batch: int, entities: int, *, quarter: bool) -> tuple[Tensor, Tensor]:
     """Return entities and mask: full lists, or lists of 1 to half the slots, a quarter of them on average."""
     generator = torch.Generator().manual_seed(0)
     lengths = torch.full((batch,), entities)
     if quarter:
         lengths = torch.randint(1, entities // 2, (batch,), generator=generator)
     mask = torch.arange(entities) < lengths[:, None]
-    return torch.randn(batch, entities, CHANNELS, generator=generator).to(device), mask.to(device)
+    return torch.randn(batch, entities, CHANNELS, generator=generator), mask
 
 
 def forward(torso: nn.Module, entities: Tensor, mask: Tensor) -> Callable[[], object]:
@@ -151,8 +151,8 @@ def measure(seconds: float, *, memory: bool) -> dict[str, Any]:
             "quarter_full_vs_transformer_encoder": against(quarter, [TRANSFORMER]),
             "quarter_full_vs_nested_transformer": against(quarter, [NESTED]),
             "quarter_full_training_vs_fastest_perceiver": against(quarter_training, PERCEIVERS),
-            "flops_vs_alphastar_transformer": cost[TRANSFORMER]["flops"][ENTITIES]
-            / cost["paper's configuration"]["flops"][ENTITIES],
+            "flops_vs_alphastar_transformer": cost["paper's configuration"]["flops"][ENTITIES]
+            / cost[TRANSFORMER]["flops"][ENTITIES],
             "growth_exponent": growth_exponent(grid),
             "layers_in_memory_of_4": None if depth is None else depth["layers"],
         },
@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for each comparison")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of torch")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch")
     parser.add_argument("--no-memory", action="store_true", help="leave out what runs in processes of its own")
     options = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):

@@ -70,13 +70,16 @@ def ours(num_layers: int = NUM_LAYERS) -> OfPerceiverIO:
         cross_attention_widening_factor=WIDENING,
         self_attention_widening_factor=WIDENING,
         decoder_widening_factor=WIDENING,
+        activation="gelu",  # the peers' exact form
     )
     return OfPerceiverIO(EntityTorso(config))
 
 
 def baseline(kind: EntityTorsoKind) -> OfPerceiverIO:
     """Return another set model of perceiver_io, of the same width and depth."""
-    return OfPerceiverIO(entity_torso(kind, entity_channels=CHANNELS, output_channels=None, num_layers=NUM_LAYERS))
+    return OfPerceiverIO(
+        entity_torso(kind, entity_channels=CHANNELS, output_channels=None, num_layers=NUM_LAYERS, activation="gelu")
+    )
 
 
 def transformer(num_layers: int = NUM_LAYERS, *, nested: bool = False) -> Torso:

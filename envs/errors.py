@@ -18,6 +18,10 @@ class GameCrashedError(GameError):
     """A game failed while it was running."""
 
 
+class GameStartError(GameCrashedError):
+    """A game did not start; starting it again would hardly help."""
+
+
 class GameVersionError(GameError):
     """A game, or its observation and action layout, is not the version that was expected."""
 

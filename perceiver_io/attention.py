@@ -148,7 +148,10 @@ class CrossAttention(nn.Module):
         return output
 
     def _folding_pays(self, few: Tensor) -> bool:
-        return folding_pays(few, num_heads=self.num_heads, qk_channels=self.qk_channels)
+        linears = (self.to_query, self.to_key_value, self.to_output)
+        return all(map(inference.plain_linear, linears)) and folding_pays(
+            few, num_heads=self.num_heads, qk_channels=self.qk_channels
+        )
 
     def _attend(self, projected_queries: Tensor, inputs: Tensor, input_layout: RowLayout) -> Tensor:
         """Return ``[B, Q, v_channels]`` for queries ``[B, Q, qk_channels]``."""
@@ -199,7 +202,7 @@ class MLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return ``[..., channels]`` for inputs ``[..., channels]``."""
-        if inference.worthwhile(inputs, self.to_hidden.weight):
+        if inference.worthwhile(inputs, self.to_hidden, self.to_output):
             return inference.perceptron_in_chunks(inputs, self.to_hidden, self.to_output, self.approximate)
         output: Tensor = self.to_output(F.gelu(self.to_hidden(inputs), approximate=self.approximate))
         return output

@@ -26,11 +26,9 @@ def folding_pays(few: Tensor, *, num_heads: int, qk_channels: int) -> bool:
     """
     if few.device.type != "cpu" or few.dtype.itemsize < 4 or torch.is_autocast_enabled(few.device.type):
         return False
-    if isinstance(few.shape[0], int) and few.shape[0] == 0:
-        return False
     number = few.shape[-2]
     # A number that is open in an exported graph is a torch.SymInt.
-    return isinstance(number, int) and num_heads * number < qk_channels
+    return isinstance(number, int) and 0 < num_heads * number < qk_channels
 
 
 class AttentionMaps(Protocol):
@@ -64,7 +62,7 @@ def read_with_few_queries(
     # Where a list has no real token, its probabilities are uniform over inputs that are zero.
     scores = input_layout.to_attention(F.linear(inputs, weight, bias), fill=torch.finfo(inputs.dtype).min)
     means = torch.matmul(scores.softmax(dim=1).transpose(1, 2), input_layout.to_attention(inputs, fill=0.0))
-    means = means.view(means.shape[0], num_heads, num_queries, -1)
+    means = means.view(means.shape[0], num_heads, num_queries, inputs.shape[-1])
     values = torch.matmul(means, value_weight.view(num_heads, -1, inputs.shape[-1]).transpose(1, 2))
     attended: Tensor = values + value_bias.view(num_heads, 1, -1) * input_layout.has_real()
     return attended.transpose(1, 2).flatten(2)
@@ -82,8 +80,9 @@ def read_few_inputs(queries: Tensor, query_layout: RowLayout, inputs: Tensor, ma
     batch_size, num_inputs, _ = inputs.shape
     num_heads, to_query, to_output = maps.num_heads, maps.to_query, maps.to_output
     keys, values = maps.to_key_value(inputs).split([maps.qk_channels, maps.v_channels], dim=-1)
-    keys = keys.view(batch_size, num_inputs, num_heads, -1).transpose(1, 2) * (maps.qk_channels // num_heads) ** -0.5
-    values = values.view(batch_size, num_inputs, num_heads, -1).transpose(1, 2)
+    head_channels, value_channels = maps.qk_channels // num_heads, maps.v_channels // num_heads
+    keys = keys.view(batch_size, num_inputs, num_heads, head_channels).transpose(1, 2) * head_channels**-0.5
+    values = values.view(batch_size, num_inputs, num_heads, value_channels).transpose(1, 2)
     query_weight = to_query.weight.view(num_heads, -1, to_query.in_features)
     output_weight = to_output.weight.view(to_output.out_features, num_heads, -1).permute(1, 2, 0)
     weight = torch.matmul(keys, query_weight).flatten(1, 2)

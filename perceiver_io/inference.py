@@ -13,14 +13,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 # Rows at a time: of 512 to 4096 the fastest at 256 channels, hidden 1024.
 CHUNK_ROWS = 1024
+_LEAST_ROWS = 256
 
 
-def gradients_wanted(*tensors: Tensor) -> bool:
-    """Return whether a function of these tensors has to be differentiable."""
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+def worthwhile(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear) -> bool:
+    """Return whether `perceptron_in_chunks` applies: float32 on a CPU, many rows, neither gradients nor tracing."""
+    weights = [parameter for linear in (to_hidden, to_output) for parameter in linear.parameters()]
+    return (
+        inputs.numel() >= _LEAST_ROWS * inputs.shape[-1]
+        and plain_linear(to_hidden)
+        and plain_linear(to_output)
+        and all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in (inputs, *weights))
+        and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (inputs, *weights)))
+        and not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
+    )
+
+
+def plain_linear(linear: nn.Module) -> bool:
+    """Return whether a linear map is no more than its weight and bias: not adapted, quantised or hooked."""
+    hooks = linear._forward_hooks or linear._forward_pre_hooks or linear._backward_hooks
+    return type(linear) is nn.Linear and linear.bias is not None and not hooks
 
 
 def perceptron_in_chunks(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear, approximate: str) -> Tensor:
@@ -36,51 +52,39 @@ def perceptron_in_chunks(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Lin
 def linear_gelu(inputs: Tensor, linear: nn.Linear, approximate: str) -> Tensor:
     """Return the GELU of a linear map of ``[R, C]``, by one kernel where there is one."""
     kernel = _fused_kernel()
-    if kernel is None or linear.bias is None:
+    if kernel is None:
         return F.gelu(linear(inputs), approximate=approximate)
     output: Tensor = kernel(inputs, linear.weight, linear.bias, "gelu", [], approximate)
     return output
 
 
-def worthwhile(inputs: Tensor, weight: Tensor) -> bool:
-    """Return whether `perceptron_in_chunks` applies: float32 on a CPU, many rows, neither gradients nor tracing."""
-    return (
-        inputs.device.type == "cpu"
-        and inputs.dtype == weight.dtype == torch.float32
-        and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
-        and not gradients_wanted(inputs, weight)
-        and inputs.numel() >= CHUNK_ROWS * inputs.shape[-1] // 4
-    )
-
-
 @functools.cache
 def _fused_kernel() -> Callable[..., Any] | None:
     """Return oneDNN's product with a GELU, which PyTorch's own compiler uses, or None where it is not as expected."""
-    if not torch.backends.mkldnn.is_available():
+    kernel = _kernel()
+    if kernel is None or not torch.backends.mkldnn.is_available():
         return None
-    generator = torch.Generator().manual_seed(0)
-    inputs, weight, bias = (torch.randn(*shape, generator=generator) for shape in ((4, 8), (6, 8), (6,)))
-    try:
-        kernel = torch.ops.mkldnn._linear_pointwise
-        got = [kernel(inputs, weight, bias, "gelu", [], approximate) for approximate in ("none", "tanh")]
-    except (AttributeError, RuntimeError, TypeError):
-        return None
-    expected = [F.gelu(F.linear(inputs, weight, bias), approximate=approximate) for approximate in ("none", "tanh")]
-    if not all(torch.allclose(*pair, atol=1e-5) for pair in zip(got, expected, strict=True)):
-        return None
-    _count_flops_of(kernel)
+    numbers = torch.linspace(-2.0, 2.0, 48, device="cpu", dtype=torch.float32)
+    inputs, weight, bias = numbers[:16].view(2, 8), numbers.view(6, 8), numbers[:6]
+    for approximate in ("none", "tanh"):
+        try:
+            got = kernel(inputs, weight, bias, "gelu", [], approximate)
+        except (RuntimeError, TypeError):
+            return None
+        if not torch.allclose(got, F.gelu(F.linear(inputs, weight, bias), approximate=approximate), atol=1e-5):
+            return None
     return kernel
 
 
-def _count_flops_of(kernel: Any) -> None:
-    """Let PyTorch's FLOP counter know the kernel, which it would count as nothing."""
-    from torch.utils.flop_counter import flop_registry, register_flop_formula
-
-    if kernel not in flop_registry:
-        register_flop_formula(kernel)(_linear_flops)
+def _kernel() -> Callable[..., Any] | None:
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 def _linear_flops(inputs: Any, weight: Any, *others: Any, out_shape: Any = None, **settings: Any) -> int:
     rows, channels = inputs
     return 2 * int(rows) * int(channels) * int(weight[0])
+
+
+# PyTorch's FLOP counter would count it as nothing.
+if _kernel() is not None and _kernel() not in flop_registry:
+    register_flop_formula(_kernel())(_linear_flops)

@@ -77,7 +77,8 @@ class FourierQueries(OutputQueries):
     def forward(self, indices: Tensor | None = None) -> Tensor:
         """Return ``[Q, num_channels]`` for flat indices ``[Q]``, last dimension fastest, or of all outputs."""
         if indices is None:
-            indices = torch.arange(self.num_outputs, device=self.output_sizes.device)
+            indices = torch.arange(self.num_outputs)
+        indices = indices.to(self.output_sizes.device)
         coordinates = torch.stack(torch.unravel_index(indices, self.output_shape), dim=-1)
         return self.features.encode(2 * coordinates / self.output_sizes - 1)
 

@@ -178,9 +178,12 @@ class RaySource:
         self._taken.set()
         if self._feeder.is_alive():
             self._feeder.join(timeout=30)
-        for seat in self._seats:
-            ray.kill(seat.actor)
-        stop_ray()
+        try:
+            for seat in self._seats:
+                with contextlib.suppress(ray.exceptions.RayError):  # it has ended with Ray
+                    ray.kill(seat.actor)
+        finally:
+            stop_ray()
 
     def _new_seat(self, index: int) -> _Seat:
         # A replaced actor must not replay the games of the one before it.

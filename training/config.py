@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from agent.config import AgentConfig
-from envs.errors import UnknownNameError
 from training.checkpoint_errors import CheckpointError
 from training.learner_config import LearnerConfig
 
@@ -26,14 +25,14 @@ class ConfigError(ValueError):
 
 @contextmanager
 def config_checked() -> Iterator[None]:
-    """Turn what is wrong with settings into a ConfigError; errors that say more are passed on.
+    """Turn what is wrong with settings into a ConfigError; what is wrong with a checkpoint is passed on.
 
     Raises:
         ConfigError: in place of a plain ValueError.
     """
     try:
         yield
-    except (ConfigError, UnknownNameError, CheckpointError):
+    except (ConfigError, CheckpointError):
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -7,6 +7,7 @@ where and in which order they are played.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.errors import GameCrashedError
+from envs.errors import GameCrashedError, GameStartError
 from training.config import EvaluationConfig, MicroRTSConfig
 from training.statistics import WinRate
 
@@ -52,6 +53,8 @@ class MatchBatch:
         """Play the games and return their outcomes; none, with a warning, where the game or its AI fails."""
         try:
             return contestants[self.contestant].play(self)
+        except GameStartError:
+            raise
         except GameCrashedError as error:
             logger.warning("%d games against %s are dropped: %s", self.num_games, self.opponent, error)
             return np.zeros(0, np.int64)
@@ -177,8 +180,8 @@ def result_metrics(results: Iterable[MatchResult]) -> dict[str, float]:
 
 
 def mean_win_rate(results: Iterable[MatchResult]) -> float:
-    """Return the mean over opponents and modes."""
-    return float(np.mean([total.result.win_rate for total in both_sides(results)]))
+    """Return the mean over opponents and modes in which games were played; nan without any."""
+    return float(np.mean([total.result.win_rate for total in both_sides(results) if total.result.games] or [math.nan]))
 
 
 def result_table(

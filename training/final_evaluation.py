@@ -141,7 +141,8 @@ def _record(
         )
         for opponent in dict.fromkeys(evaluation.opponents)
     ]
-    return [game for _, game in sorted(run_jobs(players, recordings, stop=stop), key=lambda pair: pair[0])]
+    games = sorted(run_jobs(players, recordings, stop=stop), key=lambda pair: pair[0])
+    return [game for _, game in games if game is not None]
 
 
 def play_matches(

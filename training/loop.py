@@ -90,16 +90,15 @@ def training_loop(
         learn_start = time.perf_counter()
         metrics = learner.update(experience.trajectories, progress.share(config))
         lag = policy_lag(experience, progress.updates)
-        progress.updates += 1
-        source.publish(agent, progress.updates)
-        end = time.perf_counter()
-
         statistics.add(experience)
         steps = sum(trajectory.num_game_steps for trajectory in experience.trajectories)
+        progress.updates += 1
         progress.game_steps += steps
         progress.decisions += sum(len(t.observations.decision["action"]) for t in experience.trajectories)
-        progress.seconds += end - start
         progress.episodes += len(experience.episodes)
+        source.publish(agent, progress.updates)
+        end = time.perf_counter()
+        progress.seconds += end - start
         metrics |= {
             **experience.metrics,
             **statistics.metrics(),

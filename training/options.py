@@ -177,9 +177,8 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     """Return what `evaluate` asks for.
 
     Raises:
-        ConfigError: if they cannot be played.
+        ConfigError: if they cannot be played, or a map or an AI does not exist.
         CheckpointError: if the checkpoint is damaged or does not fit the game.
-        UnknownNameError: if a map or an AI does not exist.
     """
     if not options.opponents or options.games < 1 or not options.modes:
         raise ConfigError("there is nothing to play: give at least one opponent, game and mode")
@@ -206,9 +205,8 @@ def prepare_recording(options: WatchOptions) -> tuple[AgentContestant | RandomCo
     """Return the player and the game that `watch` asks for.
 
     Raises:
-        ConfigError: if it cannot be played.
+        ConfigError: if it cannot be played, or a map or an AI does not exist.
         CheckpointError: if the checkpoint is damaged or does not fit the game.
-        UnknownNameError: if a map or an AI does not exist.
     """
     name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
     if isinstance(player, ScriptedContestant):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from envs.errors import GameCrashedError
 from training.config import MicroRTSConfig
 from training.environments import make_environment
 from training.policies import Policy, play_episodes
 from training.rollout import BatchedEnvironment
+
+logger = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 
@@ -58,13 +62,17 @@ class GameRecording:
     path: Path
     max_frames: int = 200
 
-    def run(self, players: Mapping[str, Player]) -> RecordedGame:
-        """Play the game and write it.
+    def run(self, players: Mapping[str, Player]) -> RecordedGame | None:
+        """Play the game and write it; None, with a warning, where the game or its AI fails.
 
         Raises:
             OSError: if the file cannot be written.
         """
-        return record_game(players[self.player], self)
+        try:
+            return record_game(players[self.player], self)
+        except GameCrashedError as error:
+            logger.warning("the game against %s is not recorded: %s", self.opponent, error)
+            return None
 
 
 def record_game(player: Player, recording: GameRecording) -> RecordedGame:

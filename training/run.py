@@ -86,8 +86,8 @@ class TrainingRun:
             OSError: if the disk is full; the last checkpoint stays good.
             ActorError: if actors cannot be started or kept running; what was learnt is saved.
         """
-        metrics = self.loggers()
         source = make_source(self.config, self.agent, stop)
+        metrics = self.loggers()
         try:
             self._loop(source, metrics, report, stop)
         except ActorError:
@@ -143,7 +143,7 @@ def open_run(
         identity, spec = identify(config)
         check_opponents(config.environment, config.evaluation.opponents)
         agent = Agent(spec, config.agent)
-        teacher = None if config.teacher is None else load_agent(config.teacher)[0]
+        teacher = _teacher(config, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
     directory = prepare_run_directory(run_path, resume=resume)
@@ -158,6 +158,12 @@ def open_run(
     directory.write_config(to_dict(config))
     directory.write_environment(describe_environment(identity["game"]))
     return run
+
+
+def _teacher(config: TrainConfig, allow_version_mismatch: bool) -> Agent | None:
+    if config.teacher is None or not config.learner.teacher_kl_cost:
+        return None
+    return load_agent(config.teacher, allow_version_mismatch=allow_version_mismatch)[0]
 
 
 def run_training(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from envs.errors import GameCrashedError, GameNotFoundError, GameVersionError
+from envs.errors import GameCrashedError, GameNotFoundError, GameStartError, GameVersionError
 from envs.microrts.installation import BRIDGE_JAR, EXTRA_INSTALL_COMMAND, game_jars, java_library
 from envs.microrts.layout import ATTACK_SIDE, UNIT_TYPE_NAMES
 
@@ -79,7 +79,7 @@ def _start(jpype: Any) -> None:
             library, *options, classpath=class_path, convertStrings=False, interrupt=False, ignoreUnrecognized=True
         )
     except (OSError, RuntimeError) as error:
-        raise GameCrashedError(f"Java at {library} does not start with the options {options}: {error}") from error
+        raise GameStartError(f"Java at {library} does not start with the options {options}: {error}") from error
 
 
 def _prepare(jpype: Any) -> None:

@@ -35,7 +35,8 @@ class ByteTokenizer:
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Tensor:
         """Return the ids ``[L]`` of a text, between a cls and a sep token unless told otherwise."""
         byte_ids = [byte + self.num_special for byte in text.encode("utf-8")]
-        return torch.tensor([self.cls_id, *byte_ids, self.sep_id] if add_special_tokens else byte_ids)
+        token_ids = [self.cls_id, *byte_ids, self.sep_id] if add_special_tokens else byte_ids
+        return torch.tensor(token_ids, dtype=torch.long)
 
     def encode_batch(
         self, texts: Sequence[str], *, length: int | None = None, add_special_tokens: bool = True

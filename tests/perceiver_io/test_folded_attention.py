@@ -68,3 +68,15 @@ def test_it_is_used_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     cross(torch.randn(8, 10).double(), eight, torch.randn(8, 12).double(), eight)
     cross(torch.randn(8, 10).double(), eight, inputs, RowLayout.full(1, 6), shared_queries=True)
     assert len(used) == 2
+
+
+@pytest.mark.parametrize("few_queries", [True, False])
+def test_empty_batches_and_inputs_are_no_special_case(few_queries: bool) -> None:
+    cross = make_attention().float()
+    for batch_size, length in ((0, 3), (2, 0)):
+        layout, queries = RowLayout.full(batch_size, length), RowLayout.full(batch_size, 5)
+        inputs = torch.zeros(batch_size * length, 12)
+        given = torch.randn(5 if few_queries else 5 * batch_size, 10)
+        rows = cross(given, queries, inputs, layout, shared_queries=few_queries)
+        assert rows.shape == (5 * batch_size, 10)
+        torch.testing.assert_close(rows, cross.to_output.bias.expand_as(rows))

@@ -48,6 +48,29 @@ def test_it_is_used_for_many_rows_without_gradients_only(monkeypatch: pytest.Mon
     assert calls == [1]
 
 
+def test_whatever_learns_gets_its_gradient_and_adapters_are_heard() -> None:
+    mlp = MLP(channels=4, widening_factor=2).requires_grad_(False)
+    inputs = torch.randn(300, 4)
+    for parameter in (mlp.to_hidden.bias, mlp.to_output.weight, mlp.to_output.bias):
+        parameter.requires_grad_()
+        mlp(inputs).sum().backward()
+        assert parameter.grad is not None
+        parameter.requires_grad_(False)
+    plain = mlp(inputs)
+    handle = mlp.to_hidden.register_forward_hook(lambda module, given, output: output + 1.0)
+    assert not torch.allclose(mlp(inputs), plain)
+    handle.remove()
+    torch.testing.assert_close(mlp(inputs), plain)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
+def test_a_traced_model_runs_on_more_rows() -> None:
+    mlp = MLP(channels=4, widening_factor=2).requires_grad_(False)
+    traced = torch.jit.trace(mlp, torch.randn(300, 4), check_trace=False)
+    inputs = torch.randn(3000, 4)
+    torch.testing.assert_close(traced(inputs), mlp(inputs))
+
+
 def test_every_operation_is_counted() -> None:
     mlp = MLP(channels=8, widening_factor=4).requires_grad_(False)
     for rows in (100, 2048):

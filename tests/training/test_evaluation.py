@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
-from envs.errors import GameCrashedError
+from envs.errors import GameCrashedError, GameStartError
 from training.config import EvaluationConfig, MicroRTSConfig
 from training.evaluation import (
     MatchBatch,
@@ -72,6 +73,17 @@ def test_games_that_break_are_dropped_and_not_counted(caplog: pytest.LogCaptureF
     header, rows = result_table(results)
     assert dict(zip(header, rows[0], strict=True))["side 1"] == "-"
     assert results[1].to_row()["win_rate"] is None
+    assert math.isfinite(mean_win_rate(results))
+    assert math.isnan(mean_win_rate([result for result in results if not result.result.games]))
+
+
+def test_a_game_that_does_not_start_ends_the_evaluation() -> None:
+    class Fails(Fake):
+        def play(self, batch: MatchBatch) -> Any:
+            raise GameStartError("Java does not start")
+
+    with pytest.raises(GameStartError):
+        play({"agent": Fails()})
 
 
 def test_all_meet_the_same_games_and_no_two_batches_do() -> None:

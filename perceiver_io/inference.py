@@ -22,6 +22,8 @@ _LEAST_ROWS = 256
 
 def worthwhile(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear) -> bool:
     """Return whether `perceptron_in_chunks` applies: float32 on a CPU, many rows, neither gradients nor tracing."""
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return False
     weights = [parameter for linear in (to_hidden, to_output) for parameter in linear.parameters()]
     return (
         inputs.numel() >= _LEAST_ROWS * inputs.shape[-1]
@@ -29,7 +31,7 @@ def worthwhile(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear) -> bo
         and plain_linear(to_output)
         and all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in (inputs, *weights))
         and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (inputs, *weights)))
-        and not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
+        and not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
     )
 
 

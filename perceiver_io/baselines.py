@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from perceiver_io.attention import Activation, init_linear_
 from perceiver_io.blocks import SelfAttentionBlock
-from perceiver_io.checks import check_mask, check_tokens
-from perceiver_io.entities import EntityTorso, EntityTorsoConfig, EntityTorsoOutput
+from perceiver_io.config import check_numerics, check_sizes
+from perceiver_io.entities import EntityModel, EntityTorso, EntityTorsoConfig
 from perceiver_io.rows import RowLayout
 from perceiver_io.set_blocks import CosformerBlock, DeepSetsBlock, InducedSetAttentionBlock
 
@@ -46,12 +46,8 @@ class EntityBaselineConfig:
     models do by themselves."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ValueError(f"{field.name}: expected at least 1, got {value}")
-        if self.activation not in ("gelu_tanh", "gelu"):
-            raise ValueError(f'activation: expected "gelu_tanh" or "gelu", got {self.activation!r}')
+        check_sizes(self)
+        check_numerics(self)
         num_heads = getattr(self, "num_heads", 1)
         if self.entity_channels % num_heads:
             raise ValueError(
@@ -59,8 +55,10 @@ class EntityBaselineConfig:
             )
 
 
-class EntityBaseline(nn.Module):
+class EntityBaseline(EntityModel):
     """Layers over entity rows, a layer norm and a linear map: what the baselines have in common."""
+
+    config: EntityBaselineConfig
 
     def __init__(self, config: EntityBaselineConfig, layers: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -72,24 +70,10 @@ class EntityBaseline(nn.Module):
             self.output = nn.Linear(config.entity_channels, config.output_channels)
             init_linear_(self.output)
 
-    def forward(self, entities: Tensor, entity_mask: Tensor) -> EntityTorsoOutput:
-        """Return embeddings per entity, their mean, and the latents that the class describes.
-
-        Args:
-            entities: ``[B, E, entity_channels]``.
-            entity_mask: ``[B, E]`` bool, True = real; what masked slots hold has no effect.
-
-        Raises:
-            ValueError: if a shape or dtype is not the expected one.
-        """
-        check_tokens("entities", entities, channels=self.config.entity_channels)
-        batch_size, length = entities.shape[:2]
-        check_mask("entity_mask", entity_mask, shape=(batch_size, length), of="entities")
-        layout = RowLayout.from_mask(batch_size, length, entity_mask, skip_padding=self.config.skip_padding)
-        rows, latents = self.encode_rows(layout.pack(entities), layout)
-        embeddings = layout.unpack(rows if self.output is None else self.output(rows))
-        num_entities = entity_mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return EntityTorsoOutput(embeddings, embeddings.sum(dim=1) / num_entities, latents)
+    def embed_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
+        """Return embedding rows ``[R, O]`` and the latents that the class describes."""
+        rows, latents = self.encode_rows(rows, layout)
+        return rows if self.output is None else self.output(rows), latents
 
     def encode_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
         """Return rows ``[R, entity_channels]`` after all layers and the norm, and the latents."""
@@ -232,7 +216,9 @@ class DeepSetsTorso(EntityBaseline):
 
     def encode_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
         """Return rows ``[R, entity_channels]`` after all layers and the norm, and their mean ``[B, 1, ...]``."""
-        rows, _ = super().encode_rows(rows, layout)
+        for layer in self.layers:
+            rows = layer(rows, layout)
+        rows = self.norm(rows)
         return rows, layout.mean(rows).unsqueeze(1)
 
 

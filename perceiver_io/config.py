@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from perceiver_io.attention import Activation
 
@@ -89,8 +89,7 @@ class PerceiverIOConfig(PerceiverIOSettings):
 
     def __post_init__(self) -> None:
         check_sizes(self)
-        if self.activation not in ("gelu_tanh", "gelu"):
-            raise ValueError(f'activation: expected "gelu_tanh" or "gelu", got {self.activation!r}')
+        check_numerics(self)
         if self.cross_attention_weights not in get_args(CrossAttentionWeights):
             raise ValueError(
                 f"cross_attention_weights: expected one of {get_args(CrossAttentionWeights)}, got "
@@ -101,10 +100,8 @@ class PerceiverIOConfig(PerceiverIOSettings):
                 f"num_cross_attentions: expected at most num_blocks = {self.num_blocks}, as a block follows each, got "
                 f"{self.num_cross_attentions}"
             )
-        for name in ("layer_norm_epsilon", "latent_init_scale"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0.0):
-                raise ValueError(f"{name}: expected a positive number, got {value}")
+        if not (math.isfinite(self.latent_init_scale) and self.latent_init_scale > 0.0):
+            raise ValueError(f"latent_init_scale: expected a positive number, got {self.latent_init_scale}")
         if self.zero_init_output and self.output_channels is None:
             raise ValueError("zero_init_output: expected output_channels with it, got None; there is no final layer")
         for name, heads, channels in (
@@ -137,7 +134,23 @@ class PerceiverIOConfig(PerceiverIOSettings):
         return qk_channels, self.decoder_v_channels or qk_channels
 
 
-def check_sizes(settings: PerceiverIOSettings) -> None:
+class _Numerics(Protocol):
+    @property
+    def activation(self) -> Activation: ...
+
+    @property
+    def layer_norm_epsilon(self) -> float: ...
+
+
+def check_numerics(settings: _Numerics) -> None:
+    """Raise ValueError unless activation and layer norm's epsilon are possible ones."""
+    if settings.activation not in get_args(Activation):
+        raise ValueError(f"activation: expected one of {get_args(Activation)}, got {settings.activation!r}")
+    if not (math.isfinite(settings.layer_norm_epsilon) and settings.layer_norm_epsilon > 0.0):
+        raise ValueError(f"layer_norm_epsilon: expected a positive number, got {settings.layer_norm_epsilon}")
+
+
+def check_sizes(settings: Any) -> None:
     """Raise ValueError unless every integer of the settings, and of their tuples, is at least 1."""
     for field in fields(settings):
         value = getattr(settings, field.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -92,23 +92,24 @@ class EntityTorsoConfig:
         )
 
 
-class EntityTorso(nn.Module):
-    """Perceiver IO whose output queries are the entities themselves (Jaegle et al. 2022, section 4.4).
+class EntitySettings(Protocol):
+    """What every torso's configuration holds."""
 
-    Takes what a transformer over a padded list takes and returns one embedding per entity, at a cost linear in the
-    number of real entities.
+    @property
+    def entity_channels(self) -> int:
+        """Channels of the entities."""
+        ...
 
-    Example:
-        >>> torso = EntityTorso(EntityTorsoConfig(entity_channels=64))
-        >>> output = torso(torch.randn(2, 512, 64), torch.arange(512).expand(2, -1) < 100)
-        >>> output.entity_embeddings.shape, output.pooled.shape
-        (torch.Size([2, 512, 128]), torch.Size([2, 128]))
-    """
+    @property
+    def skip_padding(self) -> bool:
+        """Leave masked entities out of all dense work."""
+        ...
 
-    def __init__(self, config: EntityTorsoConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.perceiver_io = PerceiverIO(config.perceiver_io())
+
+class EntityModel(nn.Module):
+    """A model over padded lists of entities: what it takes and returns, whatever is inside."""
+
+    config: EntitySettings
 
     def forward(self, entities: Tensor, entity_mask: Tensor) -> EntityTorsoOutput:
         """Return embeddings per entity, their mean and the latents.
@@ -124,8 +125,37 @@ class EntityTorso(nn.Module):
         batch_size, length = entities.shape[:2]
         check_mask("entity_mask", entity_mask, shape=(batch_size, length), of="entities")
         layout = RowLayout.from_mask(batch_size, length, entity_mask, skip_padding=self.config.skip_padding)
-        rows = layout.pack(entities)
-        latents = self.perceiver_io.encoder.encode_rows(rows, layout)
-        embeddings = layout.unpack(self.perceiver_io.decoder.decode_rows(latents, rows, layout))
+        rows, latents = self.embed_rows(layout.pack(entities), layout)
+        embeddings = layout.unpack(rows)
         num_entities = entity_mask.sum(dim=1, keepdim=True).clamp(min=1)
         return EntityTorsoOutput(embeddings, embeddings.sum(dim=1) / num_entities, latents)
+
+    def embed_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
+        """Return embedding rows ``[R, O]`` of entity rows ``[R, entity_channels]``, and the latents."""
+        raise NotImplementedError
+
+
+class EntityTorso(EntityModel):
+    """Perceiver IO whose output queries are the entities themselves (Jaegle et al. 2022, section 4.4).
+
+    Takes what a transformer over a padded list takes and returns one embedding per entity, at a cost linear in the
+    number of real entities.
+
+    Example:
+        >>> torso = EntityTorso(EntityTorsoConfig(entity_channels=64))
+        >>> output = torso(torch.randn(2, 512, 64), torch.arange(512).expand(2, -1) < 100)
+        >>> output.entity_embeddings.shape, output.pooled.shape
+        (torch.Size([2, 512, 128]), torch.Size([2, 128]))
+    """
+
+    config: EntityTorsoConfig
+
+    def __init__(self, config: EntityTorsoConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.perceiver_io = PerceiverIO(config.perceiver_io())
+
+    def embed_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
+        """Return what the entities read from the latents, rows ``[R, O]``, and the latents ``[B, N, D]``."""
+        latents = self.perceiver_io.encoder.encode_rows(rows, layout)
+        return self.perceiver_io.decoder.decode_rows(latents, rows, layout), latents

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import flop_registry, register_flop_formula
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 # Rows at a time: of 512 to 4096 the fastest at 256 channels, hidden 1024.
 CHUNK_ROWS = 1024
@@ -22,7 +22,8 @@ _LEAST_ROWS = 256
 
 def worthwhile(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear) -> bool:
     """Return whether `perceptron_in_chunks` applies: float32 on a CPU, many rows, neither gradients nor tracing."""
-    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+    # Tracers and counters of operations are shown the usual ones.
+    if torch.jit.is_tracing() or is_in_torch_dispatch_mode():  # type: ignore[attr-defined, no-untyped-call]
         return False
     weights = [parameter for linear in (to_hidden, to_output) for parameter in linear.parameters()]
     return (
@@ -80,13 +81,3 @@ def _fused_kernel() -> Callable[..., Any] | None:
 
 def _kernel() -> Callable[..., Any] | None:
     return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-
-
-def _linear_flops(inputs: Any, weight: Any, *others: Any, out_shape: Any = None, **settings: Any) -> int:
-    rows, channels = inputs
-    return 2 * int(rows) * int(channels) * int(weight[0])
-
-
-# PyTorch's FLOP counter would count it as nothing.
-if _kernel() is not None and _kernel() not in flop_registry:
-    register_flop_formula(_kernel())(_linear_flops)

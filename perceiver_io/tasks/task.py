@@ -51,9 +51,11 @@ class Task(nn.Module):
         Raises:
             FileNotFoundError: if a file is missing.
             ImportError: if safetensors is needed and missing.
-            ValueError: if the directory holds another task or format, or tensors don't fit, naming each of them.
+            ValueError: if the directory holds another task or format, a setting does not exist, or tensors don't fit,
+                naming each of them.
         """
         document = checkpoint.read_config(directory)
+        _check_names(settings, cls.config_class, cls.name)
         if document.get("format") == checkpoint.FORMAT:
             model = cls(replace(cls._read_config(document, directory), **settings))
             slots = model.state_dict()
@@ -84,9 +86,14 @@ class Task(nn.Module):
         if document.get("task") != cls.name:
             raise ValueError(f"{directory}: expected the task {cls.name!r}, got {document.get('task')!r}")
         settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in document["config"].items()
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document.get("config", {}).items()
         }
-        unknown = sorted(settings.keys() - {field.name for field in fields(cls.config_class)})
-        if unknown:
-            raise ValueError(f"{directory}: config.json has unknown settings: {', '.join(unknown)}")
+        _check_names(settings, cls.config_class, f"{directory}: config.json")
         return cls.config_class(**settings)
+
+
+def _check_names(settings: Mapping[str, Any], config_class: type[TaskConfig], where: str) -> None:
+    names = {field.name for field in fields(config_class)}
+    if unknown := sorted(settings.keys() - names):
+        raise ValueError(f"{where}: unknown settings {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")

@@ -54,7 +54,7 @@ def test_settings_can_be_changed_while_loading(tmp_path):
     [
         ({"task": "optical_flow"}, "expected the task 'masked_language_model', got 'optical_flow'"),
         ({"version": 2}, "expected version 1 of the format, got 2"),
-        ({"config": {"num_latent": 3}}, "unknown settings: num_latent"),
+        ({"config": {"num_latent": 3}}, "unknown settings num_latent"),
         ({"config": {**asdict(TINY), "num_latents": 5}}, "misshaped: perceiver_io.encoder.latents"),
         ({"format": "other"}, "our own format or a published Perceiver"),
     ],

@@ -63,6 +63,7 @@ __all__ = [
     "check_compatible",
     "latest_checkpoint",
     "load_checkpoint",
+    "newest_intact",
     "resolve_checkpoint",
     "save_checkpoint",
 ]
@@ -174,6 +175,25 @@ def load_checkpoint(path: Path | str, *, with_training_state: bool = True) -> Ch
     if with_training_state:
         state = _unpickle_plain_data(path, _read_verified(path, STATE_FILE, metadata))
     return Checkpoint(weights=weights, training_state=state, metadata=metadata, path=path)
+
+
+def newest_intact(directory: Path) -> Checkpoint:
+    """Return the newest checkpoint of a run that is not damaged; a warning names those that are.
+
+    Raises:
+        CheckpointError: if all are damaged, what is wrong with the newest; or it cannot be used.
+    """
+    candidates = [resolve_checkpoint(directory)]
+    folders = step_folders(directory)
+    candidates += [folders[step] for step in sorted(folders, reverse=True) if folders[step] != candidates[0]]
+    damages = []
+    for path in candidates:
+        try:
+            return load_checkpoint(path)
+        except CorruptedCheckpointError as error:
+            _logger.warning("%s", error)
+            damages.append(error)
+    raise damages[0]
 
 
 def _encode(

@@ -110,11 +110,14 @@ def train(arguments: list[str]) -> int:
     print(f"run directory {run.directory.path}, recipe {run.config.recipe}", flush=True)
     if run.checkpoint:
         print(f"going on from {run.checkpoint} with the settings stored there and those given", flush=True)
+    elif options.resume == "auto":
+        print("there is nothing to go on with: a new run begins", flush=True)
     go_on = f"{PROGRAM} train --run-dir {run.directory.path} --resume auto"
-    with stop_on_signals() as stop:
+    with stop_on_signals("stopping, with a checkpoint; once more ends at once\n") as stop:
         if run.complete:
             print("training is complete", flush=True)
         else:
+            print("starting the games", flush=True)
             with _training_progress(run) as report:
                 run.train(report, stop)
             print(f"{'stopped' if not run.complete else 'trained'}; checkpoint {run.checkpoint}", flush=True)
@@ -184,7 +187,8 @@ def doctor(arguments: list[str]) -> int:
     optional = ("StarCraft II", "pysc2")
     findings = diagnose()
     for finding in findings:
-        print(f"{finding.status:<8} {finding.name:<18} {finding.detail}")
+        status = "optional" if finding.status == "missing" and finding.name in optional else finding.status
+        print(f"{status:<8} {finding.name:<18} {finding.detail}")
         if finding.remedy:
             print(f"{'':<27} -> {finding.remedy}")
     return FAILED if any(f.status == "missing" and f.name not in optional for f in findings) else 0

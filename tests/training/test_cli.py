@@ -287,7 +287,7 @@ def test_a_signal_stops_with_a_checkpoint_and_the_run_goes_on(
     commands[0].read_until("steps/s")
     os.killpg(commands[0].process.pid, number)  # as a terminal does
     code, errors = commands[0].finish()
-    assert (code, errors) == (0, "")
+    assert (code, errors) == (0, "stopping, with a checkpoint; once more ends at once\n")
     assert f"--run-dir {tmp_path} --resume auto" in commands[0].output
     assert psutil.wait_procs(commands[0].descendants, timeout=20)[1] == []
     stopped_at = load_checkpoint(tmp_path).step
@@ -315,7 +315,7 @@ def test_a_signal_in_the_final_evaluation_ends_all_processes(tmp_path: Path, com
         commands[0].descendants = psutil.Process(commands[0].process.pid).children(recursive=True)
     os.killpg(commands[0].process.pid, signal.SIGTERM)
     code, errors = commands[0].finish()
-    assert (code, errors) == (0, "")
+    assert (code, errors) == (0, "stopping, with a checkpoint; once more ends at once\n")
     assert commands[0].descendants
     assert psutil.wait_procs(commands[0].descendants, timeout=20)[1] == []
     assert load_checkpoint(tmp_path).step >= 20

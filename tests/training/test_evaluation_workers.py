@@ -42,6 +42,13 @@ class Die:
 
 
 @dataclass(frozen=True)
+class BlockedSignals:
+    def run(self, context: Any) -> set[int]:
+        time.sleep(0.5)  # so that the other job falls to the other process
+        return set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+
+@dataclass(frozen=True)
 class Hang:
     path: Path
 
@@ -86,6 +93,11 @@ def test_every_job_is_run_once_on_all_processes() -> None:
     assert {index: value for index, (value, _) in results.items()} == {index: 100 + index for index in range(6)}
     assert os.getpid() not in {pid for _, pid in results.values()}
     assert children() == []
+
+
+def test_no_process_hears_the_signals_of_its_group() -> None:
+    blocked = dict(run_jobs(0, [BlockedSignals(), BlockedSignals()], num_workers=2))
+    assert all({signal.SIGINT, signal.SIGTERM} <= signals for signals in blocked.values())
 
 
 def test_processes_do_not_fight_for_cores() -> None:

@@ -101,6 +101,16 @@ def test_a_run_leaves_all_there_is_to_know(tmp_path: Path) -> None:
     assert_equal_states(agent.state_dict(), finished.agent.state_dict())
 
 
+def test_a_damaged_checkpoint_does_not_keep_a_run_from_going_on(tmp_path: Path) -> None:
+    train_until(small("gymnasium"), tmp_path, 7)
+    newest, older = sorted((tmp_path / "checkpoints").glob("0*"), reverse=True)[:2]
+    weights = newest / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    resumed = open_run(small("gymnasium"), tmp_path, resume=True)
+    assert resumed.checkpoint == older
+    assert resumed.progress.updates == 6
+
+
 def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
     config = dataclasses.replace(small("gymnasium"), total_steps=60)
     run_training(config, tmp_path)

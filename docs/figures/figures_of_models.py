@@ -182,7 +182,7 @@ def entity_list(quick: bool) -> Figure:
     note(axes, 20.5, 3.5, "empty slots:\nread by none")
     bare(axes, f"what each latent reads of the list ({1 - left_over:.1%} of the targets' variance is explained)")
     axes.set(ylabel="8 latents", xlabel="24 slots, entities coloured by team")
-    axes.xaxis.labelpad = 14
+    axes.xaxis.labelpad = 20
     figure.colorbar(picture, ax=axes, label="attention", pad=0.01)
     return figure
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(console|bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+from tests.documents import ROOT, code_blocks, links, read_page
+
+README = read_page("README.md")
+PAGES = ["README.md", "perceiver_io/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 TIMEOUT_SECONDS = 170
 
 RECIPES = ("microrts_8x8", "microrts_16x16")  # half an hour of training and more; the recipe `tiny` takes their place
@@ -37,12 +38,12 @@ ALONE = ("perceiver-star recipes", "perceiver-star doctor")
 
 def commands() -> list[str]:
     """Return the lines of all blocks of commands, without comments."""
-    lines = [line for language, text in BLOCKS if language != "python" for line in text.splitlines()]
+    lines = [line for text in code_blocks("README.md", "console", "bash") for line in text.splitlines()]
     return [command for command in (shlex.join(shlex.split(line, comments=True)) for line in lines) if command]
 
 
 def snippets() -> list[str]:
-    return [text for language, text in BLOCKS if language == "python"]
+    return code_blocks("README.md", "python")
 
 
 def commands_of(program: str) -> list[str]:
@@ -151,12 +152,10 @@ def test_snippet(number: int, folder: Path) -> None:
     run([sys.executable, "-W", "error", "-c", snippets()[number]], folder)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_and_pictures_are_there(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    targets = re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", text)
-    places = [link or source for link, source in targets if not (link or source).startswith(("http:", "https:", "#"))]
-    assert [place for place in places if not ((ROOT / page).parent / place.partition("#")[0]).exists()] == []
+    folder = (ROOT / page).parent
+    assert [place for place in links(page) if not (folder / place).exists()] == []
 
 
 def test_pictures_are_small() -> None:

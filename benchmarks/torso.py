@@ -18,10 +18,9 @@ from typing import Any
 
 import torch
 from common import machine_info, versions, write_json
+from flops import count_flops
 from timing import Times, interleaved, medians, ratio
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 from torso_memory import layers_that_fit, peak_mebibytes
 from torso_peers import CHANNELS, NESTED, OURS, PERCEIVERS, TRANSFORMER, OfPerceiverIO, build_all
 from torso_report import write_plots, write_table
@@ -70,17 +69,8 @@ def training_step(torso: nn.Module, entities: Tensor, mask: Tensor) -> Callable[
 
 
 def flops(torso: nn.Module, entities: int) -> int:
-    """Return the operations of one full list; those of fused kernels, which the counter misses, are counted apart."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    torso.requires_grad_(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            torso(*lists(1, entities, quarter=False))
-        return int(counter.get_total_flops())
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        torso.requires_grad_(True)
+    """Return the operations of one full list."""
+    return count_flops(torso, *lists(1, entities, quarter=False))
 
 
 def costs(torsos: dict[str, nn.Module]) -> dict[str, Any]:

@@ -104,6 +104,15 @@ def test_make_knows_its_targets(command: str) -> None:
     assert "perceiver-star train" in run(["make", "-n", *words[1:]], ROOT) or words[1:] == ["test"]
 
 
+def test_every_figure_was_measured() -> None:
+    rows = README.partition("<!-- figures: begin -->")[2].partition("<!-- figures: end -->")[0].splitlines()[3:]
+    assert len(rows) >= 9
+    for row in rows:
+        _, what, figure, command, _ = row.split("|")
+        assert re.search(r"\d", figure), what
+        assert command.strip(" `") in commands() or command.strip(" `").split()[0] in ("python", "perceiver-star"), what
+
+
 def test_pip_installs_what_there_is() -> None:
     from envs.microrts.installation import GAME_INSTALL_COMMAND
 

@@ -148,8 +148,9 @@ def test_first_frame_shows_what_the_second_shows_where_the_flow_points(monkeypat
 def test_flows_are_smooth_bounded_and_of_the_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     flow = load(monkeypatch, "flow")
     flows = flow.smooth_flows(2000, (24, 24), generator())
-    assert 0.8 * flow.LARGEST_FLOW < flows.abs().max() <= flow.LARGEST_FLOW
-    assert flows.diff(dim=-1).abs().max() <= 2 * flow.LARGEST_FLOW / (24 / (flow.CONTROL_POINTS - 1) - 1)
+    assert 0.9 * flow.LARGEST_FLOW < flows.abs().max() <= flow.LARGEST_FLOW
+    largest_step = 2 * flow.OWN_SHARE * flow.LARGEST_FLOW * (flow.CONTROL_POINTS - 1) / 23
+    assert 0.5 * largest_step < flows.diff(dim=-1).abs().max() <= largest_step + 1e-6
     assert not set(flow.TRAINING) & set(flow.HELD_OUT)
     photographs = flow.read_photographs(flow.HELD_OUT)
     assert all(photograph.shape[0] == 3 and photograph.abs().max() <= 1.0 for photograph in photographs)
@@ -157,7 +158,9 @@ def test_flows_are_smooth_bounded_and_of_the_photographs(monkeypatch: pytest.Mon
     assert (frames.shape, flows.shape) == ((2, 2, 3, 24, 32), (2, 2, 24, 32))
     # Warping the second frame by the returned flow gives the first, but where it reads beyond the crop.
     inside = (..., slice(3, -3), slice(3, -3))
-    torch.testing.assert_close(flow.warp(frames[:, 1], flows)[inside], frames[:, 0][inside], atol=1e-4, rtol=0.0)
+    torch.testing.assert_close(flow.warp(frames[:, 1], flows)[inside], frames[:, 0][inside], atol=1e-3, rtol=0.0)
+    assert frames.mean(dim=(1, 2, 3, 4)).tolist() == pytest.approx([0.0, 0.0], abs=1e-4)
+    assert frames.std(dim=(1, 2, 3, 4)).tolist() == pytest.approx([1.0, 1.0], abs=1e-3)
 
 
 def test_tone_follows_the_height_of_the_shape(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +207,7 @@ def test_flow_writes_its_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     results = tiny_run(monkeypatch, "flow", tmp_path)
     assert results["ratio_to_zero"] == pytest.approx(results["end_point_error"] / results["zero_end_point_error"])
     assert 0.1 < results["zero_end_point_error"] < 2.0
-    assert results["large_frames"]["shape"] == [56, 72]
+    assert results["large_frames"]["shape"] == [40, 56]
     assert 0.0 < results["large_frames"]["ratio"] < 3.0
 
 

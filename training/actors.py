@@ -19,7 +19,7 @@ from agent.agent import Agent
 from envs.errors import GameError
 from training.config import TrainConfig, from_dict, to_dict
 from training.environments import make_environment, opponents_of, spec_of
-from training.ray_cluster import ray, start_ray, stop_ray
+from training.ray_cluster import kill_actor, ray, start_ray, stop_ray
 from training.rollout import Episode, Rollout
 from training.sources import ActorError, Experience
 from training.step_timer import StepTimer
@@ -181,7 +181,7 @@ class RaySource:
         try:
             for seat in self._seats:
                 with contextlib.suppress(ray.exceptions.RayError):  # it has ended with Ray
-                    ray.kill(seat.actor)
+                    kill_actor(seat.actor, seat.process_id)
         finally:
             stop_ray()
 
@@ -271,7 +271,7 @@ class RaySource:
 
     def _replace(self, seat: _Seat, reason: str) -> None:
         logger.warning("the actor with process %s is replaced: %s", seat.process_id, reason)
-        ray.kill(seat.actor)
+        kill_actor(seat.actor, seat.process_id)
         self._restarts += 1
         new = self._new_seat(seat.index)
         seat.actor, seat.started, seat.process_id = new.actor, new.started, None

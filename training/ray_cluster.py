@@ -8,6 +8,7 @@ variable tells it to do the same here. Ray reads such variables while it is impo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -15,7 +16,9 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import psutil
 
 _CLUSTER_VARIABLE = "RAY_ADDRESS"
 _SETTINGS = {
@@ -33,7 +36,7 @@ import ray  # noqa: E402
 
 from training.signal_handlers import handlers_kept  # noqa: E402
 
-__all__ = ["ray", "start_ray", "stop_ray"]
+__all__ = ["kill_actor", "ray", "start_ray", "stop_ray"]
 
 OBJECT_STORE_BYTES = 512 * 2**20
 _FOLDER_PREFIX = "perceiver-star-ray-"
@@ -82,6 +85,22 @@ def stop_ray() -> None:
         lock = _open_locks.pop()
         shutil.rmtree(Path(lock.name).parent, ignore_errors=True)
         lock.close()
+
+
+def kill_actor(actor: Any, process_id: int | None) -> None:
+    """End an actor at once; on this machine by a signal too, as a process that hangs may not hear Ray.
+
+    Args:
+        actor: its handle.
+        process_id: of its process, where it has started.
+    """
+    ray.kill(actor)
+    if process_id is None or os.environ.get(_CLUSTER_VARIABLE):
+        return
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(process_id)
+        if process.name().startswith("ray::"):
+            process.kill()
 
 
 def _new_folder() -> Path:

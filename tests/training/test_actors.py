@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,41 +132,6 @@ def test_play_goes_on_when_an_actor_is_killed(source: actors.RaySource) -> None:
     os.kill(after[1], signal.SIGKILL)
     wait_until(lambda: source.next().metrics["env/restarts"] == 2.0)
     assert source.next().trajectories
-
-
-def test_an_actor_that_hangs_is_replaced_although_the_other_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = make_config()
-    source = actors.RaySource(config)
-    impatient = dataclasses.replace(config.actors, unroll_timeout_seconds=4.0)
-    monkeypatch.setattr(source, "_config", dataclasses.replace(config, actors=impatient))
-    try:
-        source.publish(make_agent(config), 0)
-        hanging, playing = source.process_ids()
-        os.kill(hanging, signal.SIGSTOP)
-        wait_until(lambda: source.next().metrics["env/restarts"] >= 1.0)
-        wait_until(lambda: bool(source.next()) and hanging not in source.process_ids())
-        assert playing in source.process_ids()
-        assert not psutil.pid_exists(hanging)
-    finally:
-        source.close()
-
-
-def test_a_run_that_is_stopped_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop = threading.Event()
-    config = make_config()
-    source = actors.RaySource(config, stop)
-    try:
-        monkeypatch.setattr(source, "_receive", lambda seat: (_ for _ in ()).throw(OSError("Ray is gone")))
-        source.publish(make_agent(config), 0)
-        with pytest.raises(actors.ActorError, match="could not be kept running: Ray is gone"):
-            source.next()
-        source.publish(make_agent(config), 1)  # the thread that would hand it on has ended
-        monkeypatch.setattr(source, "_failure", None)
-        stop.set()
-        with pytest.raises(actors.ActorError, match="was stopped while it waited"):
-            source.next()
-    finally:
-        source.close()
 
 
 def test_actors_share_the_opponents() -> None:

@@ -81,7 +81,7 @@ def test_the_game_is_recognised_by_its_version() -> None:
 
 def test_the_virtual_machine_leaves_signals_and_output_to_python() -> None:
     script = (
-        "import os, signal\n"
+        "import os, signal, time\n"
         "from envs.microrts import MicroRTSVectorEnv\n"
         "seen = []\n"
         "signal.signal(signal.SIGTERM, lambda *_: seen.append('term'))\n"
@@ -89,7 +89,11 @@ def test_the_virtual_machine_leaves_signals_and_output_to_python() -> None:
         "from envs.microrts.jvm import java_class\n"
         "java_class('java.lang.System').out.println('noise')\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
-        "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    seen.append('int')\n"
+        # Another thread may be handed the signal, so that Python hears of it a little later.
+        "deadline = time.monotonic() + 20\n"
+        "while not seen and time.monotonic() < deadline: time.sleep(0.01)\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT); time.sleep(20)\n"
+        "except KeyboardInterrupt:\n    seen.append('int')\n"
         "print(seen)"
     )
     result = subprocess.run(

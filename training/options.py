@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, cast, get_args
 
 import tyro
 
@@ -136,6 +136,8 @@ def parse_train(arguments: list[str], prog: str) -> TrainOptions:
     size = _given(arguments, "--agent-size")
     with config_checked():
         if size is not None:
+            if size not in get_args(Size):
+                raise ConfigError(f"unknown agent size {size!r}: expected one of {', '.join(get_args(Size))}")
             config = replace(config, agent=replace(AgentConfig.of_size(cast(Size, size)), torso=config.agent.torso))
         options = tyro.cli(
             tyro.conf.AvoidSubcommands[TrainOptions], default=TrainOptions(config=config), args=arguments, prog=prog

@@ -132,7 +132,10 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["train", "--recipe", "tiny", "--learner.huber-delta", "-1"], "huber_delta must be positive"),
         (["train", "--recipe", "tiny", "--learner-threads", "0"], "learner_threads must be at least 1"),
         (["train", "--recipe", "tiny", "--agent-size", "smal"], "smal"),
-        (["train", "--recipe", "tiny", "--teacher", "/nowhere"], "there is no checkpoint at /nowhere"),
+        (
+            ["train", "--recipe", "tiny", "--learner.teacher-kl-cost", "1", "--teacher", "/nowhere"],
+            "there is no checkpoint at /nowhere",
+        ),
         (["train", "--recipe", "tiny", "--learner.teacher-kl-cost", "1"], "there is no teacher"),
         (["evaluate", "--agent", "random", "--map", __file__], "is not a µRTS map"),
         (["evaluate", "--agent", "random", "--seed", "-1"], "non-negative"),

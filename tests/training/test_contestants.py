@@ -21,7 +21,7 @@ from training.run import environment_spec
 pytest.importorskip("jpype")
 
 ENVIRONMENT = MicroRTSConfig(max_steps=100)
-EVALUATION = EvaluationConfig(opponents=("WorkerRush",), games=4, max_steps=250, games_at_once=2)
+EVALUATION = EvaluationConfig(opponents=("WorkerRush",), games=4, max_steps=500, games_at_once=2)
 
 
 @pytest.fixture(scope="module")

@@ -37,11 +37,11 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "2147483648", "MALLOC_TRIM_THRESHOLD_": "
 
 
 def lists(batch: int, entities: int, *, quarter: bool) -> tuple[Tensor, Tensor]:
-    """Return entities and mask: full lists, or lists of 1 to half the slots, a quarter of them on average."""
+    """Return entities and mask: full lists, or of all lengths up to half the slots, a quarter of them in the mean."""
     generator = torch.Generator().manual_seed(0)
     lengths = torch.full((batch,), entities)
     if quarter:
-        lengths = torch.randint(1, entities // 2, (batch,), generator=generator)
+        lengths = torch.linspace(1, entities // 2 - 1, batch).round().long()[torch.randperm(batch, generator=generator)]
     mask = torch.arange(entities) < lengths[:, None]
     return torch.randn(batch, entities, CHANNELS, generator=generator), mask
 

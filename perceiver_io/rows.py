@@ -29,6 +29,8 @@ class RowLayout:
     """``[batch_size, A]`` bool, True = real; None where every slot is real."""
     attention_index: Tensor | None = None
     """``[R]`` flat positions of the real tokens in attention; None where every slot has a row."""
+    lengths: tuple[int, ...] | None = None
+    """Rows of each list; None where every slot has a row."""
 
     @classmethod
     def full(cls, batch_size: int, length: int) -> RowLayout:
@@ -55,7 +57,8 @@ class RowLayout:
         if num_rows == batch_size * length:
             return cls.full(batch_size, length)
         counts = mask.sum(dim=1)
-        longest = int(counts.max())
+        lengths: tuple[int, ...] = tuple(counts.tolist())
+        longest = max(lengths)
         slots = torch.arange(max(num_rows, batch_size, longest), device=mask.device)
         shifts = slots[:batch_size] * longest - (counts.cumsum(dim=0) - counts)
         return cls(
@@ -66,6 +69,7 @@ class RowLayout:
             attention_length=longest,
             attention_mask=slots[:longest] < counts.unsqueeze(1),
             attention_index=slots[:num_rows] + shifts.repeat_interleave(counts, output_size=num_rows),
+            lengths=lengths,
         )
 
     def pack(self, padded: Tensor) -> Tensor:
@@ -100,11 +104,15 @@ class RowLayout:
             return per_list.index_select(0, self.index // self.length)
         return per_list.unsqueeze(1).expand(-1, self.length, -1).reshape(-1, per_list.shape[-1])
 
+    def lists(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the rows of each list: views ``[R_b, C]`` of ``[R, C]``."""
+        return rows.split(self.length if self.lengths is None else list(self.lengths))
+
     def has_real(self) -> Tensor | bool:
-        """Return whether each list has a real token, ``[batch_size, 1, 1, 1]``, or one answer for all."""
+        """Return whether each list has a real token, ``[batch_size, 1, 1]``, or one answer for all."""
         if self.attention_mask is None:
             return self.attention_length > 0
-        return self.attention_mask.any(dim=1).view(-1, 1, 1, 1)
+        return self.attention_mask.any(dim=1).view(-1, 1, 1)
 
     def to_attention(self, rows: Tensor, *, fill: float | None = None) -> Tensor:
         """Return ``[batch_size, A, C]`` of ``[R, C]`` rows.

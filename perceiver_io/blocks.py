@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from perceiver_io import inference
 from perceiver_io.attention import MLP, Activation, CrossAttention, SelfAttention
 from perceiver_io.rows import RowLayout
 
@@ -64,8 +65,7 @@ class CrossAttentionBlock(nn.Module):
         )
         if self.query_residual:
             rows = query_layout.add_shared(rows, queries) if shared_queries else rows + queries
-        output: Tensor = rows + self.mlp(self.mlp_norm(rows))
-        return output
+        return add_mlp(rows, self.mlp_norm, self.mlp)
 
 
 class SelfAttentionBlock(nn.Module):
@@ -98,5 +98,12 @@ class SelfAttentionBlock(nn.Module):
             layout: where the rows sit in ``[B, N]``.
         """
         rows = inputs + self.attention(self.norm(inputs), layout)
-        output: Tensor = rows + self.mlp(self.mlp_norm(rows))
-        return output
+        return add_mlp(rows, self.mlp_norm, self.mlp)
+
+
+def add_mlp(rows: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
+    """Return rows ``[R, C]``: X + MLP(LN(X))."""
+    if type(mlp) is MLP and inference.worthwhile(rows, norm, mlp, mlp.to_hidden, mlp.to_output):
+        return inference.perceptron_in_chunks(rows, mlp.to_hidden, mlp.to_output, mlp.approximate, norm)
+    output: Tensor = rows + mlp(norm(rows))
+    return output

@@ -101,18 +101,18 @@ def read_few_inputs(queries: Tensor, query_layout: RowLayout, inputs: Tensor, ma
     keys = keys * (maps.qk_channels // num_heads) ** -0.5
     weight = torch.bmm(keys, to_query.weight.view(num_heads, -1, to_query.in_features))
     bias = torch.bmm(keys, to_query.bias.view(num_heads, -1, 1))
-    mapped_values = torch.bmm(values, to_output.weight.view(to_output.out_features, num_heads, -1).permute(1, 2, 0))
+    output_weight = to_output.weight.view(to_output.out_features, num_heads, -1).permute(1, 2, 0)
+    # The probabilities of each head sum to one, so a head's share of the bias may go with the values.
+    mapped_values = torch.bmm(values, output_weight) + to_output.bias / num_heads
     weight, bias, mapped_values = (
         tokens.unflatten(1, (batch_size, num_inputs)).transpose(0, 1).flatten(1, 2)
         for tokens in (weight, bias, mapped_values)
     )
     if _list_by_list(query_layout, queries):
-        attended = _read_list_by_list(queries, query_layout, weight, bias, mapped_values, num_heads)
-    else:
-        scores = torch.baddbmm(bias.transpose(1, 2), query_layout.to_attention(queries), weight.transpose(1, 2))
-        probabilities = scores.unflatten(-1, (num_heads, num_inputs)).softmax(dim=-1).flatten(-2)
-        attended = query_layout.from_attention(torch.bmm(probabilities, mapped_values))
-    return attended + to_output.bias
+        return _read_list_by_list(queries, query_layout, weight, bias, mapped_values, num_heads)
+    scores = torch.baddbmm(bias.transpose(1, 2), query_layout.to_attention(queries), weight.transpose(1, 2))
+    probabilities = scores.unflatten(-1, (num_heads, num_inputs)).softmax(dim=-1).flatten(-2)
+    return query_layout.from_attention(torch.bmm(probabilities, mapped_values))
 
 
 def _read_list_by_list(

@@ -20,45 +20,78 @@ CHUNK_ROWS = 1024
 _LEAST_ROWS = 256
 
 
-def worthwhile(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear) -> bool:
-    """Return whether `perceptron_in_chunks` applies: float32 on a CPU, many rows, neither gradients nor tracing."""
+def worthwhile(inputs: Tensor, *modules: nn.Module) -> bool:
+    """Return whether `perceptron_in_chunks` applies: float32 on a CPU, many rows, neither gradients nor tracing.
+
+    Args:
+        inputs: ``[..., C]``.
+        modules: the linear maps and the norm that are passed over, and what they are in, if anything.
+    """
     # Tracers and counters of operations are shown the usual ones.
     if torch.jit.is_tracing() or is_in_torch_dispatch_mode():  # type: ignore[attr-defined, no-untyped-call]
         return False
-    weights = [parameter for linear in (to_hidden, to_output) for parameter in linear.parameters()]
+    tensors = [inputs, *(parameter for module in modules for parameter in module.parameters(recurse=False))]
     return (
         inputs.numel() >= _LEAST_ROWS * inputs.shape[-1]
-        and plain_linear(to_hidden)
-        and plain_linear(to_output)
-        and all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in (inputs, *weights))
-        and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (inputs, *weights)))
+        and not any(map(_is_hooked, modules))
+        and all(map(_is_plain, modules))
+        and all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
+        and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors))
         and not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
     )
 
 
 def plain_linear(linear: nn.Module) -> bool:
     """Return whether a linear map is no more than its weight and bias: not adapted, quantised or hooked."""
-    hooks = linear._forward_hooks or linear._forward_pre_hooks or linear._backward_hooks
-    return type(linear) is nn.Linear and linear.bias is not None and not hooks
+    return type(linear) is nn.Linear and linear.bias is not None and not _is_hooked(linear)
 
 
-def perceptron_in_chunks(inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear, approximate: str) -> Tensor:
-    """Return ``[..., O]``: two linear layers with a GELU between them, of inputs ``[..., C]``, without gradients."""
+def _is_plain(module: nn.Module) -> bool:
+    """Return whether a linear map or norm is of PyTorch's own class; other modules are the caller's own."""
+    if isinstance(module, nn.Linear):
+        return plain_linear(module)
+    return type(module) is nn.LayerNorm or not isinstance(module, nn.LayerNorm)
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+
+
+def perceptron_in_chunks(
+    inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear, approximate: str, norm: nn.LayerNorm | None = None
+) -> Tensor:
+    """Return ``[..., O]``: two linear layers with a GELU between them, of inputs ``[..., C]``, without gradients.
+
+    With a norm: ``inputs + perceptron(norm(inputs))``.
+    """
     rows = inputs.reshape(-1, inputs.shape[-1])
     outputs = rows.new_empty(rows.shape[0], to_output.out_features)
+    hidden_weight, output_weight = (_packed(linear.weight, rows.shape[0]) for linear in (to_hidden, to_output))
     for start in range(0, rows.shape[0], CHUNK_ROWS):
-        hidden = linear_gelu(rows[start : start + CHUNK_ROWS], to_hidden, approximate)
-        torch.addmm(to_output.bias, hidden, to_output.weight.t(), out=outputs[start : start + CHUNK_ROWS])
+        chunk = rows[start : start + CHUNK_ROWS]
+        normed = chunk if norm is None else norm(chunk)
+        hidden = _linear(normed, hidden_weight, to_hidden.bias, "gelu", approximate)
+        output = _linear(hidden, output_weight, to_output.bias, "none", "")
+        outputs[start : start + CHUNK_ROWS] = output if norm is None else output.add_(chunk)
     return outputs.view(*inputs.shape[:-1], -1)
 
 
-def linear_gelu(inputs: Tensor, linear: nn.Linear, approximate: str) -> Tensor:
-    """Return the GELU of a linear map of ``[R, C]``, by one kernel where there is one."""
+def _linear(inputs: Tensor, weight: Tensor, bias: Tensor, activation: str, approximate: str) -> Tensor:
+    """Return a linear map of ``[R, C]``, and its GELU where asked for, by one kernel where there is one."""
     kernel = _fused_kernel()
-    if kernel is None:
-        return F.gelu(linear(inputs), approximate=approximate)
-    output: Tensor = kernel(inputs, linear.weight, linear.bias, "gelu", [], approximate)
-    return output
+    if kernel is not None:
+        output: Tensor = kernel(inputs, weight, bias, activation, [], approximate)
+        return output
+    output = F.linear(inputs, weight, bias)
+    return output if activation == "none" else F.gelu(output, approximate=approximate)
+
+
+def _packed(weight: Tensor, num_rows: int) -> Tensor:
+    """Return the weight as oneDNN keeps it, which every chunk would arrange anew; itself for few chunks."""
+    if num_rows <= CHUNK_ROWS or _fused_kernel() is None:
+        return weight
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), CHUNK_ROWS)
+    return packed
 
 
 @functools.cache
@@ -69,13 +102,18 @@ def _fused_kernel() -> Callable[..., Any] | None:
         return None
     numbers = torch.linspace(-2.0, 2.0, 48, device="cpu", dtype=torch.float32)
     inputs, weight, bias = numbers[:16].view(2, 8), numbers.view(6, 8), numbers[:6]
-    for approximate in ("none", "tanh"):
-        try:
-            got = kernel(inputs, weight, bias, "gelu", [], approximate)
-        except (RuntimeError, TypeError):
-            return None
-        if not torch.allclose(got, F.gelu(F.linear(inputs, weight, bias), approximate=approximate), atol=1e-5):
-            return None
+    expected = F.linear(inputs, weight, bias)
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, 2)
+        for given in (weight, packed):
+            for approximate in ("none", "tanh"):
+                got = kernel(inputs, given, bias, "gelu", [], approximate)
+                if not torch.allclose(got, F.gelu(expected, approximate=approximate), atol=1e-5):
+                    return None
+            if not torch.allclose(kernel(inputs, given, bias, "none", [], ""), expected, atol=1e-5):
+                return None
+    except (AttributeError, RuntimeError, TypeError):
+        return None
     return kernel
 
 

@@ -106,7 +106,9 @@ class RowLayout:
 
     def lists(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the rows of each list: views ``[R_b, C]`` of ``[R, C]``."""
-        return rows.split(self.length if self.lengths is None else list(self.lengths))
+        sizes = self.length if self.lengths is None else list(self.lengths)
+        views: tuple[Tensor, ...] = rows.split(sizes)
+        return views
 
     def has_real(self) -> Tensor | bool:
         """Return whether each list has a real token, ``[batch_size, 1, 1]``, or one answer for all."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from perceiver_io import MLP, inference
+from perceiver_io.blocks import add_mlp
 
 ROWS = (1, 255, 256, 1024, 2500)
 
@@ -80,9 +80,37 @@ def test_every_operation_is_counted() -> None:
 
 
 def test_it_does_without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    mlp = MLP(channels=4, widening_factor=2)
+    inputs = torch.randn(2500, 4)
+    expected = mlp(inputs)
     monkeypatch.setattr(inference, "_fused_kernel", lambda: None)
-    linear = torch.nn.Linear(4, 6)
-    inputs = torch.randn(5, 4)
-    torch.testing.assert_close(
-        inference.linear_gelu(inputs, linear, "tanh"), F.gelu(linear(inputs), approximate="tanh")
-    )
+    with torch.no_grad():
+        torch.testing.assert_close(mlp(inputs), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_norm_and_residual_go_with_the_perceptron(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    original = inference.perceptron_in_chunks
+    monkeypatch.setattr(inference, "perceptron_in_chunks", lambda *given: calls.append(1) or original(*given))
+    torch.manual_seed(0)
+    norm, mlp = torch.nn.LayerNorm(12), MLP(channels=12, widening_factor=3)
+    for parameter in (*norm.parameters(), *mlp.parameters()):
+        torch.nn.init.normal_(parameter)
+    inputs = torch.randn(rows, 12)
+    expected = add_mlp(inputs, norm, mlp)
+    assert expected.requires_grad
+    assert calls == []
+    with torch.no_grad():
+        torch.testing.assert_close(add_mlp(inputs, norm, mlp), expected, rtol=1e-5, atol=1e-5)
+    assert len(calls) == (rows >= 256)
+
+
+@pytest.mark.parametrize("name", ["norm", "mlp"])
+def test_hooks_on_norm_and_perceptron_are_heard(name: str) -> None:
+    modules = {"norm": torch.nn.LayerNorm(4), "mlp": MLP(channels=4, widening_factor=2)}
+    inputs, heard = torch.randn(300, 4), []
+    modules[name].register_forward_hook(lambda *given: heard.append(1))
+    with torch.no_grad():
+        add_mlp(inputs, **modules)
+    assert heard == [1]

@@ -80,3 +80,27 @@ def test_empty_batches_and_inputs_are_no_special_case(few_queries: bool) -> None
         rows = cross(given, queries, inputs, layout, shared_queries=few_queries)
         assert rows.shape == (5 * batch_size, 10)
         torch.testing.assert_close(rows, cross.to_output.bias.expand_as(rows))
+
+
+@pytest.mark.parametrize("few_queries", [True, False])
+def test_lists_read_one_by_one_give_the_numbers_of_padded_ones(
+    monkeypatch: pytest.MonkeyPatch, few_queries: bool
+) -> None:
+    cross = make_attention()
+    lengths = torch.tensor([90, 0, 3, 200])
+    layout = RowLayout.from_mask(4, 200, torch.arange(200) < lengths[:, None])
+    many, few = torch.randn(293, 12 if few_queries else 10).double(), torch.randn(5, 10).double()
+    latents, used = torch.randn(4 * 3, 12).double(), []
+    original = RowLayout.lists
+    monkeypatch.setattr(RowLayout, "lists", lambda self, rows: used.append(1) or original(self, rows))
+
+    def read() -> Tensor:
+        if few_queries:
+            return cross(few, RowLayout.full(4, 5), many, layout, shared_queries=True)
+        return cross(many, layout, latents, RowLayout.full(4, 3))
+
+    padded = read()
+    assert used == []
+    with torch.no_grad():
+        torch.testing.assert_close(read(), padded, rtol=1e-10, atol=1e-12)
+    assert used

@@ -22,7 +22,7 @@ from flops import count_flops
 from timing import Times, interleaved, medians, ratio
 from torch import Tensor, nn
 from torso_memory import layers_that_fit, peak_mebibytes
-from torso_peers import CHANNELS, NESTED, OURS, PERCEIVERS, TRANSFORMER, OfPerceiverIO, build_all
+from torso_peers import CHANNELS, NESTED, OURS, PERCEIVERS, TORSOS, TRANSFORMER, OfPerceiverIO, build_all
 from torso_report import write_plots, write_table
 
 from perceiver_io import EntityTorso, EntityTorsoConfig
@@ -120,8 +120,8 @@ def against(times: Times, names: Iterable[str]) -> float | None:
     return min(ratios) if ratios else None
 
 
-def measure(seconds: float, *, memory: bool) -> dict[str, Any]:
-    """Return all figures."""
+def measure(seconds: float) -> dict[str, Any]:
+    """Return all figures but those of memory."""
     acting, missing = build_all()
     learning, _ = build_all(training=True)
     learning.pop(NESTED)  # its fast path is for inference
@@ -132,7 +132,6 @@ def measure(seconds: float, *, memory: bool) -> dict[str, Any]:
     quarter_training = timed(learning, training_step, 2 * seconds, **shape, quarter=True)
     cost = costs(acting)
     grid = by_size(acting, seconds / 3)
-    depth = layers_that_fit(MEMORY_ENTITIES, transformer_layers=4) if memory else None
     return {
         "ratios": {
             "dense_forward_vs_fastest_perceiver": against(dense, PERCEIVERS),
@@ -144,7 +143,7 @@ def measure(seconds: float, *, memory: bool) -> dict[str, Any]:
             "flops_vs_alphastar_transformer": cost["paper's configuration"]["flops"][ENTITIES]
             / cost[TRANSFORMER]["flops"][ENTITIES],
             "growth_exponent": growth_exponent(grid),
-            "layers_in_memory_of_4": None if depth is None else depth["layers"],
+            "layers_in_memory_of_4": None,
         },
         "cost": cost,
         "seconds": {
@@ -154,10 +153,25 @@ def measure(seconds: float, *, memory: bool) -> dict[str, Any]:
             "quarter_full_training": quarter_training,
             "dense_forward_by_entities": grid,
         },
-        "peak_mebibytes": {name: peak_mebibytes(name, ENTITIES) for name in acting} if memory else {},
-        "depth_in_memory": depth,
+        "peak_mebibytes": {},
+        "depth_in_memory": None,
         "left_out": missing,
     }
+
+
+def measure_memory(results: dict[str, Any]) -> None:
+    """Fill in the peak memory of each torso, and the depth that fits into that of a transformer."""
+    for name in results["cost"].keys() & TORSOS.keys():
+        results["peak_mebibytes"][name] = peak_mebibytes(name, ENTITIES)
+    results["depth_in_memory"] = layers_that_fit(MEMORY_ENTITIES, transformer_layers=4)
+    results["ratios"]["layers_in_memory_of_4"] = results["depth_in_memory"]["layers"]
+
+
+def write(results: dict[str, Any], output: Path) -> None:
+    """Write JSON, table and plots."""
+    write_json(output, results)
+    write_table(results, output.with_suffix(".md"))
+    write_plots(results, output.with_suffix(".png"))
 
 
 def main() -> None:
@@ -171,11 +185,13 @@ def main() -> None:
     if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
     torch.set_num_threads(options.threads)
-    results = measure(options.seconds, memory=not options.no_memory)
     settings = {"batch": BATCH, "entities": ENTITIES, "grid_batch": GRID_BATCH, "threads": options.threads}
-    write_json(options.output, {**results, "settings": settings, "machine": machine_info(), "versions": versions()})
-    write_table(results, options.output.with_suffix(".md"))
-    write_plots(results, options.output.with_suffix(".png"))
+    about = {"settings": settings, "machine": machine_info(), "versions": versions()}
+    results = {**measure(options.seconds), **about}
+    write(results, options.output)  # what comes next may fail for want of memory
+    if not options.no_memory:
+        measure_memory(results)
+        write(results, options.output)
     for name, value in results["ratios"].items():
         print(f"{name:<45} {'not measured' if value is None else f'{value:.2f}'}")
     for name, reason in results["left_out"].items():

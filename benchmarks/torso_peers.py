@@ -99,6 +99,7 @@ def transformer(num_layers: int = NUM_LAYERS, *, nested: bool = False) -> Torso:
 
 def transformers() -> Torso:
     """Return Hugging Face's Perceiver."""
+    _without_flash_attention_kernels()
     from transformers import PerceiverConfig, PerceiverModel
     from transformers.models.perceiver.modeling_perceiver import PerceiverBasicDecoder
 
@@ -191,7 +192,11 @@ def lucidrains() -> Torso:
 
 
 def flash() -> Torso:
-    """Return flash-perceiver's Perceiver IO without its CUDA kernels, which is all that runs on a CPU."""
+    """Return flash-perceiver's Perceiver IO without its CUDA kernels, which is all that runs on a CPU.
+
+    Unlike the others it does not add the query to what the decoder reads, and so does a little less.
+    """
+    _without_flash_attention_kernels()
     if importlib.util.find_spec("torchvision") is None:
         _stand_in("torchvision.ops", StochasticDepth=_StochasticDepth)
         _stand_in("torchvision", ops=sys.modules["torchvision.ops"])
@@ -213,6 +218,12 @@ def flash() -> Torso:
         use_flash_attn=False,
     )
     return Torso(lambda entities, entity_mask: model(entities, mask=entity_mask, queries=entities), model)
+
+
+def _without_flash_attention_kernels() -> None:
+    """Let flash-attn's Python files be imported without its kernels; transformers imports them where it finds them."""
+    if not torch.cuda.is_available():
+        _stand_in("flash_attn_2_cuda")
 
 
 def _stand_in(name: str, **content: Any) -> None:
@@ -249,8 +260,6 @@ TORSOS: dict[str, Callable[[], nn.Module]] = {
 
 def build_all(*, training: bool = False) -> tuple[dict[str, nn.Module], dict[str, str]]:
     """Return the torsos that can be built here, and why the others cannot."""
-    if not torch.cuda.is_available():
-        _stand_in("flash_attn_2_cuda")  # transformers, too, imports flash-attn where it finds it
     built: dict[str, nn.Module] = {}
     missing: dict[str, str] = {}
     for name, build in TORSOS.items():

@@ -6,6 +6,8 @@ python benchmarks/torso_memory.py perceiver_star --entities 2048 --training --la
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import subprocess
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torso_peers import CHANNELS, OURS, TORSOS, TRANSFORMER, ours, transformer
 
 BATCH = 4
@@ -35,27 +37,35 @@ def peak_mebibytes(name: str, entities: int, *, training: bool = False, layers: 
 def layers_that_fit(entities: int, *, transformer_layers: int) -> dict[str, Any]:
     """Return how many of our layers train in the memory in which a transformer trains with `transformer_layers`."""
     budget = peak_mebibytes(TRANSFORMER, entities, training=True, layers=transformer_layers)
-    shallow, deep = 4, 16
-    low, high = (peak_mebibytes(OURS, entities, training=True, layers=layers) for layers in (shallow, deep))
-    if high <= low:
-        raise RuntimeError(f"{deep} layers took {high:.0f} MiB, {shallow} took {low:.0f}: measure on an idle machine")
-    layers = max(1, int(shallow + (budget - low) * (deep - shallow) / (high - low)))
-    needed = peak_mebibytes(OURS, entities, training=True, layers=layers)
-    while needed > budget and layers > 1:
-        layers = max(1, min(layers - 1, int(layers * budget / needed)))
-        needed = peak_mebibytes(OURS, entities, training=True, layers=layers)
+    needed = {0: 0.0}
+    layers, too_many = 0, None
+    while too_many is None or too_many - layers > 1:
+        tried = max(1, 2 * layers) if too_many is None else (layers + too_many) // 2
+        needed[tried] = peak_mebibytes(OURS, entities, training=True, layers=tried)
+        layers, too_many = (tried, too_many) if needed[tried] <= budget else (layers, tried)
     return {
         "entities": entities,
         "transformer_layers": transformer_layers,
         "transformer_mebibytes": budget,
         "layers": layers,
-        "mebibytes": needed,
+        "mebibytes": needed[layers],
     }
 
 
 def _build(name: str, layers: int | None) -> nn.Module:
     sized: dict[str, Callable[[int], nn.Module]] = {OURS: ours, TRANSFORMER: transformer}
     return TORSOS[name]() if layers is None else sized[name](layers)
+
+
+def _pass(torso: nn.Module, entities: Tensor, *, training: bool) -> None:
+    """Run a pass, or a training step."""
+    torso.zero_grad(set_to_none=True)
+    optimiser = torch.optim.Adam(torso.parameters())
+    with torch.set_grad_enabled(training):
+        embeddings, pooled = torso(entities, torch.ones(entities.shape[:2], dtype=torch.bool))
+        if training:
+            (embeddings.square().mean() + pooled.square().mean()).backward()
+            optimiser.step()
 
 
 def _resident_mebibytes(field: str) -> float:
@@ -76,16 +86,15 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     torso = _build(options.name, options.layers).train(options.training)
+    # Libraries set themselves up at their first call.
+    _pass(torso, torch.randn(1, 8, CHANNELS), training=options.training)
+    torso.zero_grad(set_to_none=True)
     entities = torch.randn(BATCH, options.entities, CHANNELS)
-    mask = torch.ones(BATCH, options.entities, dtype=torch.bool)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed would be used again uncounted
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
     before = _resident_mebibytes("VmRSS")
-    optimiser = torch.optim.Adam(torso.parameters())
-    with torch.set_grad_enabled(options.training):
-        embeddings, pooled = torso(entities, mask)
-        if options.training:
-            (embeddings.square().mean() + pooled.square().mean()).backward()
-            optimiser.step()
+    _pass(torso, entities, training=options.training)
     print(json.dumps(_resident_mebibytes("VmHWM") - before))
 
 

@@ -1,7 +1,7 @@
 """The torsos that are compared: ours and those that others would use, `(entities, entity_mask) -> embeddings, mean`.
 
 Sizes are those of AlphaStar's entity encoder: 256 channels, 3 layers, 2 heads, hidden layers 4 times as wide. A
-Perceiver has 32 latents of 256 channels and adds the query to what it reads.
+Perceiver has 32 latents of 256 channels and, where its package can, adds the query to what it reads.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def lucidrains() -> Torso:
 def flash() -> Torso:
     """Return flash-perceiver's Perceiver IO without its CUDA kernels, which is all that runs on a CPU.
 
-    Unlike the others it does not add the query to what the decoder reads, and so does a little less.
+    Its decoder does not add the query to what it reads.
     """
     _without_flash_attention_kernels()
     if importlib.util.find_spec("torchvision") is None:

@@ -374,9 +374,13 @@ def test_an_illegal_order_is_refused_before_any_game_moves() -> None:
 def test_components_that_the_type_does_not_read_are_ignored() -> None:
     with vector_env(["PassiveAI"]) as env:
         env.reset()
+        plain = {name: values.copy() for name, values in env.step(no_actions(env))[0].items()}
+        env.reset()
         actions = no_actions(env)
         actions[..., 1:] = 99
-        env.step(actions)
+        observation = env.step(actions)[0]
+        assert observation.keys() == plain.keys()
+        assert all(np.array_equal(observation[name], plain[name]) for name in plain)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 7), (64, 7), (1, 64, 6)])

@@ -26,7 +26,7 @@ FIRST_SELECTED = len(COMPONENT_NAMES) - 1
 
 
 class FunctionCallSpace(spaces.MultiDiscrete):
-    """One function call: int64 [6 + max_selected] = function, delay, queued, repeat, target entity, target point, slots.
+    """One function call, int64 [6 + max_selected]: function, delay, queued, repeat, target entity and point, selection.
 
     The delay (stored as one less than the steps to wait) is always read; `arguments` tells which of the others a
     function reads. Arguments that are not read are 0. The selected slots are distinct and `max_entities` ends them:
@@ -101,7 +101,7 @@ class FunctionCallSpace(spaces.MultiDiscrete):
         mask = self.legal_calls if mask is None else mask
         if mask is None:
             mask = {
-                ACTION_MASK: np.array([SELECTED not in names for names in self.arguments], np.int8),
+                ACTION_MASK: np.array([not {SELECTED, TARGET_ENTITY} & set(names) for names in self.arguments], np.int8),
                 ENTITY_CLASSES: np.zeros((self.max_entities, 2), np.int32),
             }
         return sample_function_call(mask[ACTION_MASK], mask[ENTITY_CLASSES], self, self.np_random)

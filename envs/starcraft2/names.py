@@ -63,6 +63,12 @@ class BuiltInOpponent:
         if self.race is not None:
             check_name("race", self.race, RACES)
 
+    @property
+    def name(self) -> str:
+        """The name that `parse_opponent` reads, without what is left open."""
+        parts = [self.difficulty, self.build if self.build != "random" else None, self.race]
+        return ":".join(part for part in parts if part)
+
 
 def parse_opponent(text: str) -> BuiltInOpponent:
     """Return the AI that `text` names: a difficulty, alone or followed by a build and a race.

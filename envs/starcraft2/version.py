@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from envs.errors import GameVersionError
 
 STAND_IN_MARK = "STANDIN"
 """Begins the data version of the stand-in game; no result with it is one of StarCraft II."""
-_ANY = "any"
+ANY_VERSION = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +50,36 @@ class GameVersion:
         return {"game": "stand-in game" if self.is_stand_in else "starcraft2", **asdict(self)}
 
 
-def check_version(found: GameVersion, expected: Mapping[str, Any] | None, allowed: Collection[str] = ()) -> None:
-    """Check that a game is the version that is expected.
+class VersionGuard:
+    """Lets games of one version play: of the version that is expected, or of the first that comes.
 
     Args:
-        found: what the game says of itself.
-        expected: entries of `GameVersion.facts()` that must be equal, such as those of a checkpoint; None accepts all.
+        expected: entries of `GameVersion.facts()` that must be equal, such as those of a checkpoint; None expects
+            what the first game says of itself.
         allowed: game or data versions that are accepted all the same; "any" accepts every one.
-
-    Raises:
-        GameVersionError: if an entry differs, naming each.
     """
-    facts = found.facts()
-    different = {name: value for name, value in (expected or {}).items() if name in facts and facts[name] != value}
-    if not different or {_ANY, found.game_version, found.data_version} & set(allowed):
-        return
-    listed = "; ".join(f"{name} is {facts[name]}, expected {value}" for name, value in different.items())
-    raise GameVersionError(
-        f"this is another version of StarCraft II: {listed}. An agent plays badly on a version it was not trained on: "
-        f"install that one, or allow this one by its name {found.game_version!r}"
-    )
+
+    def __init__(self, expected: Mapping[str, Any] | None = None, allowed: Collection[str] = ()) -> None:
+        self._expected = None if expected is None else dict(expected)
+        self._allowed = frozenset(allowed)
+        self._lock = threading.Lock()
+
+    def check(self, found: GameVersion) -> None:
+        """Check what a game says of itself.
+
+        Raises:
+            GameVersionError: if an entry differs, naming each.
+        """
+        facts = found.facts()
+        with self._lock:
+            if self._expected is None:
+                self._expected = facts
+            expected = self._expected
+        different = {name: value for name, value in expected.items() if name in facts and facts[name] != value}
+        if not different or self._allowed & {ANY_VERSION, found.game_version, found.data_version}:
+            return
+        listed = "; ".join(f"{name} is {facts[name]}, expected {value}" for name, value in different.items())
+        raise GameVersionError(
+            f"this is another version of StarCraft II: {listed}. An agent plays badly on a version that it was not "
+            f"trained on: install that one, or allow this one by its name {found.game_version!r}"
+        )

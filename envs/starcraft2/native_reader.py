@@ -31,7 +31,7 @@ _COMPILERS = ("cc", "gcc", "clang")
 _OPTIONS = ("-std=c11", "-O2", "-fPIC", "-shared")
 _COMPILE_TIMEOUT_SECONDS = 60.0
 _FIRST_CAPACITY = 1024
-_NUM_FIELD_NUMBERS = 64
+_NUM_FIELD_NUMBERS = _MAX_COLUMNS = 64
 
 _logger = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -46,6 +46,7 @@ class _Layout(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("order_progress_0", "is_in_cargo", "alliance", "owner")),
         ("unit_columns", ctypes.c_int32 * _NUM_FIELD_NUMBERS),
         ("passenger_columns", ctypes.c_int32 * _NUM_FIELD_NUMBERS),
+        ("unit_defaults", ctypes.c_double * _MAX_COLUMNS),
     )
 
 
@@ -159,15 +160,18 @@ def build(directory: Path) -> Path:
 def _layout() -> _Layout:
     """Return the columns of each field, by its number in `raw.proto`."""
     layout = _Layout(num_columns=len(RECORD_FIELDS), **{name: FIELD[name] for name, _ in _Layout._fields_[1:9]})
-    for message, columns in (
-        (raw_pb.Unit, layout.unit_columns),
-        (raw_pb.PassengerUnit, layout.passenger_columns),
-    ):
-        columns[:] = [-1] * _NUM_FIELD_NUMBERS
-        for field in message.DESCRIPTOR.fields:
-            if field.name in FIELD:
-                columns[field.number] = FIELD[field.name]
+    for message, columns in ((raw_pb.Unit, layout.unit_columns), (raw_pb.PassengerUnit, layout.passenger_columns)):
+        columns[:] = [FIELD.get(name, -1) for name in _names_by_number(message.DESCRIPTOR)]
+    for field in raw_pb.Unit.DESCRIPTOR.fields:
+        if field.name in FIELD:
+            layout.unit_defaults[FIELD[field.name]] = field.default_value
     return layout
+
+
+def _names_by_number(descriptor: Any) -> list[str]:
+    """Return the name of each field number of a message, "" where there is none."""
+    names = {field.number: field.name for field in descriptor.fields}
+    return [names.get(number, "") for number in range(_NUM_FIELD_NUMBERS)]
 
 
 def _check(reader: NativeUnitReader) -> None:

@@ -8,10 +8,13 @@ typedef struct {
     int failed;
 } Reader;
 
-/* Columns of a row, and the column of each field number that is copied as it is (-1: none). */
+enum { MAX_COLUMNS = 64, MAX_FIELDS = 64 };
+
+/* Columns of a row, the column of each field number that is copied as it is (-1: none), and what absent fields are. */
 typedef struct {
     int32_t num_columns, x, buff_id_0, order_length, ability_id_0, order_progress_0, is_in_cargo, alliance, owner;
-    int32_t unit_columns[64], passenger_columns[64];
+    int32_t unit_columns[MAX_FIELDS], passenger_columns[MAX_FIELDS];
+    double unit_defaults[MAX_COLUMNS];
 } Layout;
 
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
@@ -129,7 +132,7 @@ static int read_unit(Reader reader, const Layout *layout, double *row, int64_t *
             reader.failed |= packed.failed;
         } else if (field == 27) {
             add_buff(read_number(&reader, wire_type), layout, row, &num_buffs);
-        } else if (field < 64 && layout->unit_columns[field] >= 0) {
+        } else if (field < MAX_FIELDS && layout->unit_columns[field] >= 0) {
             row[layout->unit_columns[field]] = read_number(&reader, wire_type);
         } else {
             skip(&reader, wire_type);
@@ -146,7 +149,7 @@ static int read_passenger(Reader reader, const Layout *layout, const double *car
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader), field = key >> 3;
         if (field == 1 && (key & 7) == VARINT) tags[0] = (int64_t)read_varint(&reader);
-        else if (field < 64 && layout->passenger_columns[field] >= 0)
+        else if (field < MAX_FIELDS && layout->passenger_columns[field] >= 0)
             row[layout->passenger_columns[field]] = read_number(&reader, key & 7);
         else skip(&reader, key & 7);
     }
@@ -183,6 +186,7 @@ int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layou
         }
         int fits = units < capacity;
         double *row = fits ? values + units * layout->num_columns : NULL;
+        if (fits) memcpy(row, layout->unit_defaults, (size_t)layout->num_columns * sizeof(double));
         int64_t *unit_tags = fits ? tags + units * NUM_TAGS : NULL;
         reader.failed |= read_unit(read_bytes(&reader), layout, row, unit_tags, &passengers);
         units += 1;

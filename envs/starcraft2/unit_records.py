@@ -67,7 +67,7 @@ _LIST_FIELDS = (
 )
 RECORD_FIELDS = (*(name.replace("pos.", "") for name in _UNIT_FIELDS), *_LIST_FIELDS)
 """Columns of a record: fields of `raw.proto`'s Unit, its first two buffs, its first orders, and whether it is a
-passenger. An absent field is 0."""
+passenger. Absent fields hold the protocol's defaults."""
 FIELD = {name: column for column, name in enumerate(RECORD_FIELDS)}
 TAG_FIELDS = ("tag", "add_on_tag", "engaged_target_tag")
 

@@ -101,7 +101,9 @@ class FunctionCallSpace(spaces.MultiDiscrete):
         mask = self.legal_calls if mask is None else mask
         if mask is None:
             mask = {
-                ACTION_MASK: np.array([not {SELECTED, TARGET_ENTITY} & set(names) for names in self.arguments], np.int8),
+                ACTION_MASK: np.array(
+                    [not {SELECTED, TARGET_ENTITY} & set(names) for names in self.arguments], np.int8
+                ),
                 ENTITY_CLASSES: np.zeros((self.max_entities, 2), np.int32),
             }
         return sample_function_call(mask[ACTION_MASK], mask[ENTITY_CLASSES], self, self.np_random)

@@ -97,8 +97,11 @@ def from_protobuf(
     command = raw.toggle_autocast if toggles else raw.unit_command
     slot_of = {int(tag): slot for slot, tag in enumerate(tags) if tag}
     slots = list(dict.fromkeys(slot_of[tag] for tag in command.unit_tags if tag in slot_of))[:max_selected]
-    function = _function_of(command, "autocast" if toggles else _kind(command), hide_specific)
-    if function is None or not slots or (function.kind == "cmd_unit" and command.target_unit_tag not in slot_of):
+    kind = "autocast" if toggles else _kind(command)
+    if not slots or (kind == "cmd_unit" and command.target_unit_tag not in slot_of):
+        return call
+    function = _function_of(command, kind, hide_specific)
+    if function is None:
         return call
     call[0] = function.index
     call[FIRST_SELECTED : FIRST_SELECTED + len(slots)] = slots

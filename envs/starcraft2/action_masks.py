@@ -77,13 +77,14 @@ class FunctionMasks:
         self._cost = np.array([[fact.minerals, fact.vespene, fact.supply] for fact in facts], np.float64)
         self._required_units = _Requirements((fact.required_units for fact in facts), equivalents)
         self._required_upgrades = _Requirements((fact.required_upgrades for fact in facts), lambda number: (number,))
+        self._ability = np.array([function.ability_id for function in FUNCTIONS])
         self._upgrade = np.array([fact.upgrade for fact in facts])
         self._selects = np.array([SELECTED in function.arguments for function in FUNCTIONS])
         self._targets = np.array([TARGET_ENTITY in function.arguments for function in FUNCTIONS])
         self._selection_table, self._target_table = selection_table(), target_table()
-        self._behind = np.zeros((len(FUNCTIONS), len(FUNCTIONS)), np.float32)
+        self._behind = np.zeros((len(FUNCTIONS), len(FUNCTIONS)), np.bool_)
         for function in FUNCTIONS:
-            self._behind[function.index, [variant.index for variant in variants(function)]] = 1
+            self._behind[function.index, [variant.index for variant in variants(function)]] = True
         self._shown = np.array(
             [
                 not (hide_specific and function.general_id) and not (hide_camera and function.kind == "camera")
@@ -97,23 +98,24 @@ class FunctionMasks:
         can_select = ~self._selects | self._selection_table[:, selection[selection > 0]].any(1)
         can_target = ~self._targets | self._target_table[:, target[target > 0]].any(1)
         here = can_select & can_target
-        variant_callable = here & self._affordable(facts) & self._known(facts)
-        return np.asarray(here & (self._behind @ variant_callable > 0) & self._shown, np.int8)
+        variants_here = np.flatnonzero(here)
+        callable_variants = variants_here[self._affordable(facts, variants_here) & self._known(facts, variants_here)]
+        return np.asarray(here & self._behind[:, callable_variants].any(1) & self._shown, np.int8)
 
-    def _affordable(self, facts: PlayerFacts) -> NDArray[np.bool_]:
-        """Return [F] whether the player can pay; what costs no supply is possible without any left."""
+    def _affordable(self, facts: PlayerFacts, functions: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return whether the player can pay for each function; what costs no supply is possible without any left."""
         means = np.array([facts.minerals, facts.vespene, facts.supply_left], np.float64)
-        affordable: NDArray[np.bool_] = ((self._cost <= means) | (self._cost == 0)).all(1)
+        cost = self._cost[functions]
+        affordable: NDArray[np.bool_] = ((cost <= means) | (cost == 0)).all(1)
         return affordable
 
-    def _known(self, facts: PlayerFacts) -> NDArray[np.bool_]:
-        """Return [F] whether the technology allows it."""
-        under_way = {number for order in facts.orders for number in _meant_by(order)}
-        busy = np.array([function.ability_id in under_way for function in FUNCTIONS])
-        done = np.isin(self._upgrade, list(facts.upgrades))
-        researched = (self._upgrade > 0) & (busy | done)
-        met = self._required_units.met(facts.finished_unit_types) & self._required_upgrades.met(facts.upgrades)
-        return met & ~researched
+    def _known(self, facts: PlayerFacts, functions: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return whether the technology allows each function."""
+        under_way = [number for order in facts.orders for number in _meant_by(order)]
+        researches = self._upgrade[functions]
+        closed = np.isin(researches, list(facts.upgrades)) | np.isin(self._ability[functions], under_way)
+        met = self._required_units.met(facts.finished_unit_types, functions)
+        return met & self._required_upgrades.met(facts.upgrades, functions) & ~((researches > 0) & closed)
 
 
 class _Requirements:
@@ -128,10 +130,10 @@ class _Requirements:
         for row, numbers in enumerate(rows):
             self._needed[row, [position[number] for number in numbers]] = True
 
-    def met(self, owned: frozenset[int]) -> NDArray[np.bool_]:
-        """Return [functions] whether everything that is needed is among `owned`."""
+    def met(self, owned: frozenset[int], functions: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return whether everything that each function needs is among `owned`."""
         missing = np.array([alternatives.isdisjoint(owned) for alternatives in self._alternatives])
-        lacking: NDArray[np.bool_] = (self._needed & missing).any(1)
+        lacking: NDArray[np.bool_] = (self._needed[functions] & missing).any(1)
         return ~lacking
 
 

@@ -61,7 +61,7 @@ def faults_reported(doing: str, process: Any) -> Iterator[None]:
         closed = (protocol.ConnectionError, websocket.WebSocketConnectionClosedException, OSError)
         # A process that dies closes its socket a moment before its end can be seen.
         end = process.describe_end(1.0 if _any_cause(error, closed) else 0.0)
-        if end or isinstance(error, protocol.ConnectionError) and _any_cause(error, closed[1:]):
+        if end or (isinstance(error, protocol.ConnectionError) and _any_cause(error, closed[1:])):
             raise GameFaultError(CRASH, f"the game is gone during {doing!r}: {end or message}") from error
         raise GameFaultError(GARBAGE, f"the game answered {doing!r} with something unusable ({message})") from error
 

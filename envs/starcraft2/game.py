@@ -100,15 +100,17 @@ class Game:
                 self._ask_all("leave_game", lambda _, controller: controller.leave())
             # Not at once: on Windows the processes write to the same file (s2client-proto issue 102).
             for process in self._processes:
-                process.request(
-                    "save_map", lambda controller: controller.save_map(setup.game_map.path, setup.map_data)
-                )
+                process.request("save_map", lambda controller: controller.save_map(setup.game_map.path, setup.map_data))
         create = _create_request(setup, with_data=not two_players)
         self._ask(0, "create_game", lambda controller: controller.create_game(create), limit)
         self._in_episode = True
         joins = [_join_request(setup, race, self._ports) for race in setup.races]
         self._ask_all("join_game", lambda player, controller: controller.join_game(joins[player]), limit)
         return self._ask_all("game_info", lambda _, controller: controller.game_info())
+
+    def data(self) -> Any:
+        """Return the ResponseData of the episode: the game's facts about units and upgrades."""
+        return self._ask(0, "data", lambda controller: controller.data_raw(), self._load_timeout_seconds)
 
     def observe(self) -> list[Any]:
         """Return each player's ResponseObservation."""
@@ -137,7 +139,9 @@ class Game:
 
     def save_replay(self) -> bytes:
         """Return the replay of the episode so far."""
-        return bytes(self._ask(0, "save_replay", lambda controller: controller.save_replay(), self._load_timeout_seconds))
+        return bytes(
+            self._ask(0, "save_replay", lambda controller: controller.save_replay(), self._load_timeout_seconds)
+        )
 
     def kill(self) -> None:
         """End all processes at once."""

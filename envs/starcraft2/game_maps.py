@@ -56,10 +56,10 @@ def find_map(name: str, directory: Path | None = None) -> GameMap:
         game_map = known[name]
         for path in (game_map.path, str(_with_players(game_map))):
             if path in installed:
-                return GameMap(
-                    name=name, path=path, players=game_map.players, max_game_loops=game_map.max_game_loops
-                )
-        raise GameNotFoundError(f"the map {name} is not installed at {directory / 'Maps' / game_map.path}; {MAPS_REMEDY}")
+                return GameMap(name=name, path=path, players=game_map.players, max_game_loops=game_map.max_game_loops)
+        raise GameNotFoundError(
+            f"the map {name} is not installed at {directory / 'Maps' / game_map.path}; {MAPS_REMEDY}"
+        )
     for path in installed:
         if name in (path, path.removesuffix(".SC2Map"), PurePosixPath(path).stem):
             return GameMap(name=PurePosixPath(path).stem, path=path, players=_players_of_file(path))

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.errors import GameCrashedError, GameVersionError
+from envs.starcraft2.abilities import costs_from_game
+from envs.starcraft2.action_masks import FunctionMasks
 from envs.starcraft2.faults import GARBAGE, VERSION, GameFaultError
 from envs.starcraft2.game import EpisodeSetup, Game, interface_options
 from envs.starcraft2.game_maps import GameMap
@@ -83,6 +85,7 @@ class Match:
         self._seeds = np.random.default_rng()
         self._seed = 0
         self._game: Game | None = None
+        self._masks: FunctionMasks | None = None
         self._has_failed = False
         self._episodes = self._episodes_of_process = 0
         self._game_loop = 0
@@ -160,10 +163,12 @@ class Match:
             options=self._options,
         )
         infos = game.begin(setup)
+        if self._masks is None:
+            self._masks = FunctionMasks(costs_from_game(game.data()))
         messages = game.observe()
-        self._race_names = _race_names(infos[0])
+        self._race_names = _race_names(infos)
         for player, info, message in zip(self.players, infos, messages, strict=True):
-            player.begin(info, message)
+            player.begin(info, message, self._masks)
         self._share_views()
         self._game_loop = int(messages[0].observation.game_loop)
         self._episodes += 1
@@ -171,7 +176,7 @@ class Match:
 
     def _start_game(self) -> Game:
         settings = self.settings
-        self._episodes_of_process = 0
+        self._episodes_of_process, self._masks = 0, None
         if self._has_failed:
             self.restarts += 1
             self._has_failed = False
@@ -242,6 +247,9 @@ def _outcome(message: Any) -> int:
     return _RESULTS.get(results.get(player_id, 0), 0)
 
 
-def _race_names(game_info: Any) -> tuple[str, ...]:
-    players = sorted(game_info.player_info, key=lambda player: player.player_id)
-    return tuple(RACE_NAMES.get(player.race_actual or player.race_requested, "unknown") for player in players)
+def _race_names(game_infos: Sequence[Any]) -> tuple[str, ...]:
+    """Return the race of each player, the requested one where none of the controlled players knows the actual one."""
+    races: dict[int, int] = {}
+    for player in (player for info in game_infos for player in info.player_info):
+        races[player.player_id] = player.race_actual or races.get(player.player_id) or player.race_requested
+    return tuple(RACE_NAMES.get(races[player_id], "unknown") for player_id in sorted(races))

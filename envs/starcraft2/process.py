@@ -76,7 +76,7 @@ class GameProcess:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise GameStartError(f"StarCraft II at {program} cannot be executed: {error}") from error
         # Also runs when Python exits, and when nothing refers to this any more.
-        self._end = weakref.finalize(self, _kill_and_clean_up, self._process, self._folder)
+        self._end = weakref.finalize(self, _kill_and_clean_up, self._process, self._folder, os.getpid())
         try:
             self.controller = self._connect(start_timeout_seconds)
         except BaseException:
@@ -103,9 +103,7 @@ class GameProcess:
         words = _tail(self._folder / "output.txt")
         return f"the process ended with {status}{f', saying: {words}' if words else ''}"
 
-    def request(
-        self, name: str, ask: Callable[[Any], _Answer], *, timeout_seconds: float | None = None
-    ) -> _Answer:
+    def request(self, name: str, ask: Callable[[Any], _Answer], *, timeout_seconds: float | None = None) -> _Answer:
         """Return the game's answer to `ask(controller)`.
 
         Args:
@@ -201,16 +199,18 @@ def _launch(command: list[str], directory: Path, output: Path) -> subprocess.Pop
     if on_linux:
         command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *command]
     with output.open("wb") as file:
-        start = functools.partial(
-            subprocess.Popen,
-            command,
-            cwd=working_directory(directory),
-            env=program_environment(directory),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=os.name == "posix",
-        )
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                command,
+                cwd=working_directory(directory),
+                env=program_environment(directory),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=os.name == "posix",
+            )
+
         # Linux counts the death of the thread that started a process as that of its parent.
         return _launching_thread(os.getpid()).submit(start).result() if on_linux else start()
 
@@ -221,7 +221,9 @@ def _launching_thread(process_id: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="starcraft2-launcher")
 
 
-def _kill_and_clean_up(process: subprocess.Popen[bytes], folder: Path) -> None:
+def _kill_and_clean_up(process: subprocess.Popen[bytes], folder: Path, owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a copy in a forked process, whose game this is not
     try:
         if os.name == "posix":
             os.killpg(process.pid, signal.SIGKILL)

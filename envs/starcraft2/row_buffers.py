@@ -43,9 +43,7 @@ class RowBuffers:
 
     def row(self, row: int) -> dict[str, NDArray[Any]]:
         """Return the arrays of one row, to be written into; results without an axis of their own are [1]."""
-        return {
-            name: array[row] if array.ndim > 1 else array[row : row + 1] for name, array in self.arrays.items()
-        }
+        return {name: array[row] if array.ndim > 1 else array[row : row + 1] for name, array in self.arrays.items()}
 
     def observations(self) -> dict[str, NDArray[Any]]:
         """Return the observations [num_rows, ...] by key."""

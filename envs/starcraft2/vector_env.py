@@ -19,13 +19,15 @@ from envs.errors import GameCrashedError
 from envs.function_calls import FunctionCallSpace
 from envs.rows import RowTable
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import GameMap, find_map
 from envs.starcraft2.installation import game_directory
 from envs.starcraft2.legality import describe_illegal
 from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.match import Match, MatchSettings
 from envs.starcraft2.names import NO_OPPONENT, RACES, check_name, parse_opponent
-from envs.starcraft2.player import Player, action_space, observation_space
+from envs.starcraft2.observation import observation_space
+from envs.starcraft2.player import Player
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.releases import find_release
 from envs.starcraft2.row_buffers import RowBuffers
@@ -118,8 +120,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self.num_envs = len(self.rows)
         self.reward_term_names: tuple[str, ...] = ("score",) if self.map.is_scored else ("win_loss",)
         self.reward_weights = _checked_weights(reward_weights, self.reward_term_names)
-        self.single_observation_space = observation_space()
-        self.single_action_space: FunctionCallSpace = action_space()
+        self.single_observation_space = observation_space(with_value_scalars=True)
+        self.single_action_space: FunctionCallSpace = function_calls_space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
@@ -219,8 +221,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self._in_parallel(
             [functools.partial(self._matches[game].play, actions[self.rows.game == game]) for game in going_on]
         )
-        self._finished |= buffers["terminated"] | buffers["truncated"]
-        rewards = buffers["reward_terms"] @ self.reward_weights
+        self._finished |= arrays["terminated"] | arrays["truncated"]
+        rewards = arrays["reward_terms"] @ self.reward_weights
         return buffers.observations(), rewards, arrays["terminated"], arrays["truncated"], buffers.infos()
 
     def _check_actions(self, actions: NDArray[np.int64]) -> None:
@@ -295,7 +297,9 @@ def _rows(game_map: GameMap, opponents: Sequence[str | None]) -> RowTable:
         return RowTable.of_games(opponents)
     wrong = [opponent for opponent in opponents if opponent not in (None, NO_OPPONENT)]
     if wrong:
-        raise ValueError(f"{game_map.name} is a map for one player: expected the opponent {NO_OPPONENT!r}, got {wrong[0]!r}")
+        raise ValueError(
+            f"{game_map.name} is a map for one player: expected the opponent {NO_OPPONENT!r}, got {wrong[0]!r}"
+        )
     return RowTable.of_games([NO_OPPONENT] * len(opponents))
 
 

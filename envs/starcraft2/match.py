@@ -134,11 +134,9 @@ class Match:
                 player.drop()
 
     def kill(self) -> None:
-        """End the game's processes at once."""
+        """End the game's processes at once, whatever a thread is asking them."""
         if self._game is not None:
             self._game.kill()
-            self._game.close()
-            self._game = None
 
     def close(self) -> None:
         """Let the game's processes quit."""
@@ -238,6 +236,7 @@ class Match:
         self._has_failed = True
         _logger.warning("%s: its processes are killed (%s)", kind, error)
         self.kill()
+        self.close()
 
 
 def _outcome(message: Any) -> int:

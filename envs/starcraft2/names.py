@@ -66,8 +66,8 @@ class BuiltInOpponent:
     @property
     def name(self) -> str:
         """The name that `parse_opponent` reads, without what is left open."""
-        parts = [self.difficulty, self.build if self.build != "random" else None, self.race]
-        return ":".join(part for part in parts if part)
+        build = self.build if self.build != "random" or self.race == "random" else None
+        return ":".join(part for part in (self.difficulty, build, self.race) if part)
 
 
 def parse_opponent(text: str) -> BuiltInOpponent:

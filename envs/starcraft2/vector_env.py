@@ -238,7 +238,12 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
     def _in_parallel(self, tasks: Sequence[Callable[[], None]]) -> None:
         """Run tasks in the threads, wait for all, and raise the first error."""
         futures = [self._threads.submit(task) for task in tasks]
-        wait(futures)
+        try:
+            wait(futures)
+        except BaseException:  # Ctrl-C does not wait for a game that hangs
+            for match in self._matches:
+                match.kill()
+            raise
         for future in futures:
             future.result()
 

@@ -112,7 +112,7 @@ def test_builds_and_releases_that_are_not_there_are_refused(folder: Path) -> Non
     assert "4.10.0" in releases_of_build(75689)
     with pytest.raises(GameNotFoundError, match=r"release 4.9.3 needs build 75025, installed in .* \[75689, 81009\]"):
         find_release("4.9.3", folder)
-    with pytest.raises(UnknownNameError, match="release of StarCraft II '4.10.00'"):
+    with pytest.raises(UnknownNameError, match=r"release of StarCraft II '4\.10\.00'"):
         find_release("4.10.00", folder)
 
 

@@ -35,7 +35,7 @@ def test_the_first_version_is_what_the_others_must_be() -> None:
     guard.check(OLD)
     guard.check(OLD)
     with pytest.raises(
-        GameVersionError, match=r"data_version is DDFF, expected B89B.*allow this one by its name '4.10.1"
+        GameVersionError, match=r"is DDFF, expected B89B.*allow this one by its name .4.10.1"
     ):
         guard.check(NEW)
 

@@ -165,8 +165,9 @@ class Match:
             self._masks = FunctionMasks(costs_from_game(game.data()))
         messages = game.observe()
         self._race_names = _race_names(infos)
-        for player, info, message in zip(self.players, infos, messages, strict=True):
-            player.begin(info, message, self._masks)
+        generators = [np.random.default_rng([self._seed, index]) for index in range(len(self.players))]
+        for player, info, message, generator in zip(self.players, infos, messages, generators, strict=True):
+            player.begin(info, message, self._masks, map_name=settings.game_map.name, generator=generator)
         self._share_views()
         self._game_loop = int(messages[0].observation.game_loop)
         self._episodes += 1

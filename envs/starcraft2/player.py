@@ -13,7 +13,9 @@ from envs.spaces import ACTION_MASK, ENTITY_CLASSES, SCALARS, VALUE_SCALARS
 from envs.starcraft2 import actions
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.functions import FUNCTIONS
+from envs.starcraft2.guidance import EpisodeGuidance, HumanGuidance
 from envs.starcraft2.limits import ActionBudget, ActionLimits
+from envs.starcraft2.names import RACE_NAMES
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
 from envs.starcraft2.scalars import LastAction, value_scalars
 
@@ -23,17 +25,28 @@ _NO_OP = 0
 class Player:
     """Fills the arrays of one row.
 
+    The reward is win and loss, with the pseudo-rewards after it where there is a guidance; or the map's score.
+
     Args:
         arrays: of the row, by name (see `row_buffers`); written into.
         limits: how often it may act.
-        is_scored: whether the reward is the map's score instead of win and loss.
+        is_scored: whether the reward is the map's score.
+        guidance: the human statistics that it is asked to follow, or None.
 
     Attributes:
         next_decision: game loop of its next decision.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: ActionLimits, *, is_scored: bool) -> None:
-        self._arrays, self._limits, self._is_scored = arrays, limits, is_scored
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        limits: ActionLimits,
+        *,
+        is_scored: bool = False,
+        guidance: HumanGuidance | None = None,
+    ) -> None:
+        self._arrays, self._limits, self._is_scored, self._guidance = arrays, limits, is_scored, guidance
+        self._followed: EpisodeGuidance | None = None
         self._budget = ActionBudget(limits)
         self._encoder: ObservationEncoder | None = None
         self._seen: EncodedObservation | None = None
@@ -41,11 +54,25 @@ class Player:
         self._last_action: LastAction | None = None
         self.next_decision = 0
 
-    def begin(self, game_info: Any, message: Any, masks: FunctionMasks) -> None:
-        """Begin an episode with its ResponseGameInfo and first ResponseObservation."""
+    def begin(
+        self, game_info: Any, message: Any, masks: FunctionMasks, *, map_name: str, generator: np.random.Generator
+    ) -> None:
+        """Begin an episode.
+
+        Args:
+            game_info: the episode's ResponseGameInfo.
+            message: its first ResponseObservation.
+            masks: which functions can be called in this version of the game.
+            map_name: the map.
+            generator: draws the human statistic to follow.
+        """
         self._budget = ActionBudget(self._limits)
-        self._encoder = ObservationEncoder(game_info)
         self._masks = masks
+        self._followed = None
+        if self._guidance is not None:
+            race, opponent_race = _races(game_info, message.observation.player_common.player_id)
+            self._followed = self._guidance.begin(generator, race=race, opponent_race=opponent_race, map_name=map_name)
+        self._encoder = ObservationEncoder(game_info, statistic=self._followed.shown if self._followed else None)
         self._last_action = None
         self._seen = None
         self.next_decision = int(message.observation.game_loop)
@@ -89,6 +116,9 @@ class Player:
         if before is not None:
             arrays["elapsed_steps"][0] = seen.game_loop - before.game_loop
             arrays["reward_terms"][0] = seen.score[0] - before.score[0] if self._is_scored else outcome or 0
+        if self._followed is not None:
+            effects = message.observation.raw_data.effects
+            arrays["reward_terms"][1:] = self._followed.step(seen, effects, self._encoder.grid)
         self._seen = seen
         arrays[ACTION_MASK][:] = 0
         if outcome is None and not truncated and seen.game_loop >= self.next_decision:
@@ -112,6 +142,18 @@ class Player:
         mask = np.zeros(len(FUNCTIONS), np.int8)
         mask[_NO_OP] = 1
         return mask
+
+
+def _races(game_info: Any, player_id: int) -> tuple[str, str | None]:
+    """Return the race a player plays, and its opponent's where that is known and there is one."""
+    mine, others = "random", None
+    for player in game_info.player_info:
+        race = RACE_NAMES.get(player.race_actual or player.race_requested, "random")
+        if player.player_id == player_id:
+            mine = race
+        elif race != "random":
+            others = race
+    return mine, others
 
 
 def _last_action(action: NDArray[np.int64], tags: NDArray[np.int64]) -> LastAction:

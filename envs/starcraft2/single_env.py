@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from envs.function_calls import FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.names import NO_OPPONENT
+from envs.starcraft2.process_settings import ProcessSettings
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 Observation = dict[str, NDArray[Any]]
@@ -44,15 +45,11 @@ class StarCraft2Env(gymnasium.Env[Observation, NDArray[np.int64]], EzPickle):
         opponent_race: str = "random",
         max_game_loops: int | None = None,
         reward_weights: ArrayLike | None = None,
+        guidance: HumanGuidance | None = None,
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
-        release: str | None = None,
-        expected_version: Mapping[str, Any] | None = None,
-        allowed_versions: Collection[str] = (),
+        process: ProcessSettings = ProcessSettings(),  # noqa: B008
         replay_directory: str | Path | None = None,
         replay_interval: int = 1,
-        episodes_per_process: int = 100,
-        request_timeout_seconds: float = 60.0,
-        start_timeout_seconds: float = 120.0,
         render_mode: str | None = None,
     ) -> None:
         settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}

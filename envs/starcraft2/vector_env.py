@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from envs.rows import RowTable
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import GameMap, find_map
+from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.installation import game_directory
 from envs.starcraft2.legality import describe_illegal
 from envs.starcraft2.limits import ActionLimits
@@ -28,10 +29,9 @@ from envs.starcraft2.match import Match, MatchSettings
 from envs.starcraft2.names import NO_OPPONENT, RACES, check_name, parse_opponent
 from envs.starcraft2.observation import observation_space
 from envs.starcraft2.player import Player
-from envs.starcraft2.process import GameProcess
-from envs.starcraft2.releases import find_release
+from envs.starcraft2.process_settings import ProcessSettings
+from envs.starcraft2.rewards import REWARD_TERM_NAMES, WIN_LOSS
 from envs.starcraft2.row_buffers import RowBuffers
-from envs.starcraft2.version import VersionGuard
 
 
 class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], EzPickle):
@@ -56,15 +56,11 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponent_race: of player 1 or of the AIs that do not name theirs.
         max_game_loops: game loops after which an episode is truncated; default the map's own.
         reward_weights: weight of each of `reward_term_names` in the reward.
+        guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
         limits: how often an agent may act.
-        release: of the game, such as 4.10.0; default the newest installed build.
-        expected_version: entries of `GameVersion.facts()` that the game must have, such as those of a checkpoint.
-        allowed_versions: game or data versions to accept all the same; "any" accepts every one.
+        process: how the game's processes are started, watched and renewed.
         replay_directory: where replays are saved; None saves none.
         replay_interval: every how many episodes of a game one is saved.
-        episodes_per_process: episodes after which a game's process is started anew, before its memory grows too far.
-        request_timeout_seconds: how long a game may take to answer.
-        start_timeout_seconds: how long it may take to start, and to load a map.
         num_threads: games stepped at the same time; default all.
         seed: of the games' random choices.
 
@@ -89,15 +85,11 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponent_race: str = "random",
         max_game_loops: int | None = None,
         reward_weights: ArrayLike | None = None,
+        guidance: HumanGuidance | None = None,
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
-        release: str | None = None,
-        expected_version: Mapping[str, Any] | None = None,
-        allowed_versions: Collection[str] = (),
+        process: ProcessSettings = ProcessSettings(),  # noqa: B008
         replay_directory: str | Path | None = None,
         replay_interval: int = 1,
-        episodes_per_process: int = 100,
-        request_timeout_seconds: float = 60.0,
-        start_timeout_seconds: float = 120.0,
         num_threads: int | None = None,
         seed: int | None = None,
     ) -> None:
@@ -110,15 +102,15 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         _require_positive(
             max_game_loops=self.max_game_loops,
             replay_interval=replay_interval,
-            episodes_per_process=episodes_per_process,
-            request_timeout_seconds=request_timeout_seconds,
-            start_timeout_seconds=start_timeout_seconds,
             num_threads=1 if num_threads is None else num_threads,
         )
         for each in (race, opponent_race):
             check_name("race", each, RACES)
+        if guidance is not None:
+            for each in (race, *([opponent_race] if None in opponents else [])):
+                guidance.check_race(each)
         self.num_envs = len(self.rows)
-        self.reward_term_names: tuple[str, ...] = ("score",) if self.map.is_scored else ("win_loss",)
+        self.reward_term_names = _reward_term_names(self.map, guidance)
         self.reward_weights = _checked_weights(reward_weights, self.reward_term_names)
         self.single_observation_space = observation_space(with_value_scalars=True)
         self.single_action_space: FunctionCallSpace = function_calls_space()
@@ -126,39 +118,34 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
         self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
-        build, data_version = find_release(release, directory) if release is not None else (None, None)
-        self.version_guard = VersionGuard(expected_version, allowed_versions)
         settings = MatchSettings(
             game_map=self.map,
             map_data=(directory / "Maps" / self.map.path).read_bytes(),
             races=(race, opponent_race),
-            start_process=functools.partial(
-                GameProcess,
-                directory,
-                build=build,
-                data_version=data_version,
-                start_timeout_seconds=start_timeout_seconds,
-                request_timeout_seconds=request_timeout_seconds,
-            ),
+            start_process=process.starter(directory),
             max_game_loops=self.max_game_loops,
-            load_timeout_seconds=start_timeout_seconds,
-            episodes_per_process=episodes_per_process,
+            load_timeout_seconds=process.start_timeout_seconds,
+            episodes_per_process=process.episodes_per_process,
             replay_directory=None if replay_directory is None else Path(replay_directory),
             replay_interval=replay_interval,
-            version_guard=self.version_guard,
+            version_guard=process.version_guard(),
         )
-        self._matches = self._make_matches(settings, opponents, limits)
+        self._matches = self._make_matches(settings, opponents, limits, guidance)
         self._threads = ThreadPoolExecutor(num_threads or len(self._matches), thread_name_prefix="starcraft2-game")
         self._is_closed = False
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
 
     def _make_matches(
-        self, settings: MatchSettings, opponents: Sequence[str | None], limits: ActionLimits
+        self,
+        settings: MatchSettings,
+        opponents: Sequence[str | None],
+        limits: ActionLimits,
+        guidance: HumanGuidance | None,
     ) -> list[Match]:
         matches = []
         for game, opponent in enumerate(opponents):
             players = [
-                Player(self._buffers.row(int(row)), limits, is_scored=self.map.is_scored)
+                Player(self._buffers.row(int(row)), limits, is_scored=self.map.is_scored, guidance=guidance)
                 for row in np.flatnonzero(self.rows.game == game)
             ]
             ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None
@@ -306,6 +293,14 @@ def _rows(game_map: GameMap, opponents: Sequence[str | None]) -> RowTable:
             f"{game_map.name} is a map for one player: expected the opponent {NO_OPPONENT!r}, got {wrong[0]!r}"
         )
     return RowTable.of_games([NO_OPPONENT] * len(opponents))
+
+
+def _reward_term_names(game_map: GameMap, guidance: HumanGuidance | None) -> tuple[str, ...]:
+    if guidance is None:
+        return ("score",) if game_map.is_scored else (WIN_LOSS,)
+    if game_map.is_scored:
+        raise ValueError(f"{game_map.name} is scored by the map itself: leave guidance out")
+    return REWARD_TERM_NAMES
 
 
 def _require_positive(**values: float) -> None:

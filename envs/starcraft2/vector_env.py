@@ -17,21 +17,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from envs.errors import GameCrashedError
 from envs.function_calls import FunctionCallSpace
-from envs.rows import RowTable
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
 from envs.starcraft2.functions import function_calls_space
-from envs.starcraft2.game_maps import GameMap, find_map
+from envs.starcraft2.game_maps import find_map
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.installation import game_directory
 from envs.starcraft2.legality import describe_illegal
 from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.match import Match, MatchSettings
-from envs.starcraft2.names import NO_OPPONENT, RACES, check_name, parse_opponent
+from envs.starcraft2.names import parse_opponent
 from envs.starcraft2.observation import observation_space
 from envs.starcraft2.player import Player
 from envs.starcraft2.process_settings import ProcessSettings
-from envs.starcraft2.rewards import REWARD_TERM_NAMES, WIN_LOSS
 from envs.starcraft2.row_buffers import RowBuffers
+from envs.starcraft2.vector_arguments import (
+    check_races,
+    checked_weights,
+    names_of_terms,
+    require_positive,
+    table_of_rows,
+)
 
 
 class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], EzPickle):
@@ -74,6 +79,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         ValueError: if an argument is out of its range.
     """
 
+    _is_closed = True  # until everything is there to be closed
+
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012
 
     def __init__(
@@ -97,21 +104,17 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         EzPickle.__init__(self, **arguments)
         directory = game_directory()
         self.map = find_map(map_name, directory)
-        self.rows = _rows(self.map, opponents)
+        self.rows = table_of_rows(self.map, opponents)
         self.max_game_loops = self.map.max_game_loops if max_game_loops is None else max_game_loops
-        _require_positive(
+        require_positive(
             max_game_loops=self.max_game_loops,
             replay_interval=replay_interval,
             num_threads=1 if num_threads is None else num_threads,
         )
-        for each in (race, opponent_race):
-            check_name("race", each, RACES)
-        if guidance is not None:
-            for each in (race, *([opponent_race] if None in opponents else [])):
-                guidance.check_race(each)
+        check_races(race, opponent_race, opponents, guidance)
         self.num_envs = len(self.rows)
-        self.reward_term_names = _reward_term_names(self.map, guidance)
-        self.reward_weights = _checked_weights(reward_weights, self.reward_term_names)
+        self.reward_term_names = names_of_terms(self.map, guidance)
+        self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
         self.single_observation_space = observation_space(with_value_scalars=True)
         self.single_action_space: FunctionCallSpace = function_calls_space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -282,35 +285,3 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             self._is_closed = True
             self._in_parallel([match.close for match in self._matches])
             self._threads.shutdown()
-
-
-def _rows(game_map: GameMap, opponents: Sequence[str | None]) -> RowTable:
-    if not game_map.is_scored:
-        return RowTable.of_games(opponents)
-    wrong = [opponent for opponent in opponents if opponent not in (None, NO_OPPONENT)]
-    if wrong:
-        raise ValueError(
-            f"{game_map.name} is a map for one player: expected the opponent {NO_OPPONENT!r}, got {wrong[0]!r}"
-        )
-    return RowTable.of_games([NO_OPPONENT] * len(opponents))
-
-
-def _reward_term_names(game_map: GameMap, guidance: HumanGuidance | None) -> tuple[str, ...]:
-    if guidance is None:
-        return ("score",) if game_map.is_scored else (WIN_LOSS,)
-    if game_map.is_scored:
-        raise ValueError(f"{game_map.name} is scored by the map itself: leave guidance out")
-    return REWARD_TERM_NAMES
-
-
-def _require_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
-
-
-def _checked_weights(weights: ArrayLike | None, names: tuple[str, ...]) -> NDArray[np.float32]:
-    array = np.ones(len(names), np.float32) if weights is None else np.asarray(weights, np.float32)
-    if array.shape != (len(names),) or not np.isfinite(array).all():
-        raise ValueError(f"reward_weights must be finite and one for each of {names}, got {weights!r}")
-    return array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -87,6 +87,7 @@ class Readers:
         return self.context.ask(queries, self.index)
 
 
+@runtime_checkable
 class Taken(Protocol):
     """The distribution along which an argument of Y decisions was chosen, and what was chosen."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ class Evaluation:
     kl: Tensor | None = None
 
 
+@runtime_checkable
 class Policy(Protocol):
     """The policy of X decisions."""
 

@@ -192,7 +192,10 @@ def _convert(hint: Any, value: Any) -> Any:
             if dataclasses.is_dataclass(option) and _kind_matches(option, value):
                 return _build(typing.cast(type, option), value)
         raise ValueError(f"expected one of {options}, got {dict(value)}")
-    if isinstance(value, list) and (typing.get_origin(hint) is tuple or isinstance(hint, types.GenericAlias)):
+    if isinstance(value, list) and any(
+        typing.get_origin(option) is tuple or isinstance(option, types.GenericAlias)
+        for option in (hint, *typing.get_args(hint))
+    ):
         return tuple(value)
     return value
 

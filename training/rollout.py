@@ -183,13 +183,17 @@ def _with_actions(
 
 
 def environment_actions(packed: PackedObservation, action: Array, spec: AgentSpec) -> Array:
-    """Return the batch of actions [N, ...] that an environment takes; zeros where no decision was made."""
+    """Return the batch of actions [N, ...] that an environment takes; zeros (and empty selections) where none was."""
     owner = np.repeat(np.arange(len(packed)), packed.decision_counts)
     if spec.action.per_entity:
         assert spec.entities is not None
         batch = np.zeros((len(packed), spec.entities.max_entities, spec.action.action_size), action.dtype)
         batch[owner, packed.decision["slot"]] = action
         return batch
+    if spec.action.function_call is not None:
+        calls: Array = spec.action.function_call.idle_actions(len(packed))
+        calls[owner] = action
+        return calls
     batch = np.zeros((len(packed), spec.action.action_size), action.dtype)
     batch[owner] = action
     if spec.action.box_size:

@@ -193,8 +193,9 @@ def _distances(raw: NDArray[np.int64], columns: NDArray[np.intp], own: NDArray[n
     """Return the squared distance in cells of each candidate to the nearest own unit, 0 where there is none."""
     if not len(columns) or not len(own):
         return np.zeros(len(columns), np.float32)
-    positions = raw[_POSITION].astype(np.float32)
-    x, y = positions[:, columns, None] - positions[:, None, own]
+    positions_x, positions_y = raw[_POSITION].astype(np.float32)
+    x = positions_x[columns, None] - positions_x[own]
+    y = positions_y[columns, None] - positions_y[own]
     nearest: NDArray[np.float32] = (x * x + y * y).min(1)
     return nearest
 

@@ -95,7 +95,8 @@ def costs_from_game(game_data: Any, abilities: Mapping[int, Ability] = ABILITIES
 
 
 def _priced(ability: Ability, units: Mapping[int, Any], upgrades: Mapping[int, Any]) -> Ability:
-    upgrade, product = upgrades.get(ability.upgrade), units.get(ability.product)
+    upgrade = upgrades.get(ability.upgrade) if ability.upgrade else None
+    product = units.get(ability.product) if ability.product else None
     if upgrade is not None:
         return replace(ability, minerals=upgrade.mineral_cost, vespene=upgrade.vespene_cost)
     if product is None or (ability.source and ability.source not in units):

@@ -18,7 +18,7 @@ features = importlib.import_module(f"{PYSC2_NAME}.lib.features")
 def transform(map_size: Any, *, minimap: int = 128, cargo: bool = True) -> Callable[[Any], Any]:
     """Return pysc2's transformation at the resolutions of our encoder."""
     interface = features.AgentInterfaceFormat(
-        feature_dimensions=features.Dimensions(screen=1, minimap=minimap),
+        feature_dimensions=features.Dimensions(screen=128, minimap=minimap),
         use_raw_units=True,
         use_raw_actions=True,
         max_selected_units=64,

@@ -120,9 +120,8 @@ def test_the_minimap_lies_on_the_grid_of_positions() -> None:
         x, y = units[own, COLUMN["x"]] // 2, units[own, COLUMN["y"]] // 2
         visibility, player_relative = arrays["planes"][1], arrays["planes"][4]
         assert (visibility[y, x] == 2).all()
-        near = [
-            player_relative[np.clip(y + dy, 0, 127), np.clip(x + dx, 0, 127)] for dy in (-1, 0, 1) for dx in (-1, 0, 1)
-        ]
+        around = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+        near = [player_relative[np.clip(y + dy, 0, 127), np.clip(x + dx, 0, 127)] for dx, dy in around]
         assert (np.stack(near) == OWN).any(0).all()
 
 

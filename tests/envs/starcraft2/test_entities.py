@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_the_farthest(num_units: int) -> None:
     for key, array in arrays.items():
         assert not array[count:].any(), key
     assert not tags[count:].any()
-    own_positions = np.asarray([position_of(raw, tag) for tag in own if tag in alliances])
+    own_positions = np.asarray([position_of(raw, tag) for tag in own if tag in alliances], float).reshape(-1, 2)
     for alliance in (4, 2, 3):
         distances: dict[bool, list[float]] = {True: [], False: []}
         for tag in [tag for tag, other in alliances.items() if other == alliance]:

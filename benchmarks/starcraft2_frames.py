@@ -35,8 +35,19 @@ def game_info(generator: np.random.Generator, *, width: int = 168, height: int =
     return info
 
 
-def observation(generator: np.random.Generator, *, num_units: int, width: int = 168, height: int = 184) -> Any:
-    """Return a ResponseObservation with units of all alliances, types, orders, buffs, cargo, and effects."""
+def observation(
+    generator: np.random.Generator,
+    *,
+    num_units: int,
+    width: int = 168,
+    height: int = 184,
+    carriers: float = 0.05,
+) -> Any:
+    """Return a ResponseObservation with units of all alliances, types, orders, buffs, cargo, and effects.
+
+    Args:
+        carriers: share of units with passengers, up to eight each.
+    """
     response = sc_pb.ResponseObservation()
     state = response.observation
     state.game_loop = int(generator.integers(1, 30000))
@@ -48,12 +59,14 @@ def observation(generator: np.random.Generator, *, num_units: int, width: int = 
     raw.player.camera.x, raw.player.camera.y = 20.0, 30.0
     for _ in range(num_units):
         _fill_unit(generator, raw.units.add(), width, height)
-    _link_units(generator, raw.units)
+    _link_units(generator, raw.units, carriers)
     for _ in range(int(generator.integers(0, 4)) if num_units else 0):
         effect = raw.effects.add(effect_id=int(generator.choice([*EFFECT_IDS, 77])), radius=1.5, owner=1)
         effect.alliance = int(generator.integers(1, 5))
         for _ in range(int(generator.integers(1, 4))):
             _place(generator, effect.pos.add(), width, height)
+    for image in (raw.map_state.visibility, raw.map_state.creep):
+        _fill_image(generator, image, 8, 3, (width, height))
     minimap = state.feature_layer_data.minimap_renders
     for name in PLANE_NAMES:
         size = (MINIMAP_SIZE, MINIMAP_SIZE)
@@ -133,12 +146,12 @@ def _fill_unit(generator: np.random.Generator, unit: Any, width: int, height: in
         order.target_unit_tag = 7
 
 
-def _link_units(generator: np.random.Generator, units: Any) -> None:
+def _link_units(generator: np.random.Generator, units: Any, carriers: float) -> None:
     """Give some units add-ons, seen or not, and passengers."""
     for unit in units:
         if generator.random() < 0.1:
             unit.add_on_tag = int(generator.choice([unit.tag + 1, units[int(generator.integers(len(units)))].tag]))
-        if generator.random() < 0.05:
+        if generator.random() < carriers:
             for _ in range(int(generator.integers(1, 9))):
                 passenger = unit.passengers.add(tag=int(generator.integers(1, 2**62)))
                 passenger.unit_type = int(generator.choice(UNIT_TYPE_IDS))

@@ -140,7 +140,7 @@ def _fill_unit(generator: np.random.Generator, unit: Any, width: int, height: in
     unit.weapon_cooldown = float(generator.uniform(0, 60))
     buffs = generator.choice([*BUFF_IDS, 5000], int(generator.integers(0, 4)), replace=False)
     unit.buff_ids.extend(int(buff) for buff in buffs)
-    for _ in range(int(generator.choice([0, 0, 1, 1, 2, 5, 9]))):
+    for _ in range(int(generator.choice([0, 0, 0, 0, 1, 1, 1, 2, 5, 9]))):
         ability = int(generator.choice([*_ABILITY_IDS, 5, 100000]))
         order = unit.orders.add(ability_id=ability, progress=float(generator.random()))
         order.target_unit_tag = 7

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from envs.starcraft2.compatibility import sc_pb
+from envs.starcraft2.coordinates import Grid
 from envs.starcraft2.entity_columns import ALLY, ENEMY, OWN
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder, observation_space
 from envs.starcraft2.planes import static_grids

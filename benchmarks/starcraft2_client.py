@@ -31,6 +31,8 @@ from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 NUM_UNITS = 300
 STEP_MUL = 8
+# About what the late game that pysc2-evolved's source package holds has.
+_BUSY, _CARRIERS = 0.5, 0.01
 _PACKAGES = ("perceiver-star", "numpy", "gymnasium", "protobuf", "pysc2-evolved", "pysc2", "websocket-client")
 Step = Callable[[], None]
 
@@ -98,7 +100,7 @@ def canned_installation(num_units: int) -> Iterator[tuple[bytes, bytes]]:
     """Make SC2PATH an installation of the canned game, and give its answers."""
     generator = np.random.default_rng(0)
     info = frames.game_info(generator)
-    message = frames.observation(generator, num_units=num_units, carriers=0.01)
+    message = frames.observation(generator, num_units=num_units, busy=_BUSY, carriers=_CARRIERS)
     answers = info.SerializeToString(), message.SerializeToString()
     with tempfile.TemporaryDirectory(prefix="canned-starcraft2-") as folder:
         write_installation(Path(folder), *answers)

@@ -95,8 +95,8 @@ def entity_order(found: Candidates, max_entities: int) -> NDArray[np.intp]:
 
     Where all do not fit, allies and neutrals are taken by their distance to own units too.
     """
-    alliances = np.clip(found.raw[COLUMN["alliance"]], 0, ENEMY)
-    groups = np.where(found.effects > 0, _EFFECT_GROUP, _GROUP_OF_ALLIANCE[alliances])
+    groups = np.take(_GROUP_OF_ALLIANCE, found.raw[COLUMN["alliance"]], mode="clip")
+    groups[found.effects > 0] = _EFFECT_GROUP
     crowded = len(groups) > max_entities
     by_distance = (groups > _EFFECT_GROUP) | (groups == _ENEMY_GROUP) if crowded else groups == _ENEMY_GROUP
     keys = groups.astype(np.float64) * _BEYOND_EVERY_DISTANCE

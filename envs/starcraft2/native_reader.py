@@ -16,12 +16,17 @@ _FIRST_CAPACITY = 1024
 _NUM_FIELD_NUMBERS = _MAX_COLUMNS = 64
 
 
+_NAMED_COLUMNS = (
+    *("x", "buff_id_0", "order_length", "ability_id_0"),
+    *("order_progress_0", "is_in_cargo", "alliance", "owner"),
+)
+
+
 class _Layout(ctypes.Structure):
     """The C side's `Layout`: where each field goes in a row."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("num_columns", "x", "buff_id_0", "order_length", "ability_id_0")),
-        *((name, ctypes.c_int32) for name in ("order_progress_0", "is_in_cargo", "alliance", "owner")),
+        *((name, ctypes.c_int32) for name in ("num_columns", *_NAMED_COLUMNS)),
         ("unit_columns", ctypes.c_int32 * _NUM_FIELD_NUMBERS),
         ("passenger_columns", ctypes.c_int32 * _NUM_FIELD_NUMBERS),
         ("unit_defaults", ctypes.c_double * _MAX_COLUMNS),
@@ -78,7 +83,7 @@ class NativeUnitReader:
 
 def _layout() -> _Layout:
     """Return the columns of each field, by its number in `raw.proto`."""
-    layout = _Layout(num_columns=len(RECORD_FIELDS), **{name: FIELD[name] for name, _ in _Layout._fields_[1:9]})
+    layout = _Layout(num_columns=len(RECORD_FIELDS), **{name: FIELD[name] for name in _NAMED_COLUMNS})
     for message, columns in ((raw_pb.Unit, layout.unit_columns), (raw_pb.PassengerUnit, layout.passenger_columns)):
         columns[:] = [FIELD.get(name, -1) for name in _names_by_number(message.DESCRIPTOR)]
     for field in raw_pb.Unit.DESCRIPTOR.fields:

@@ -121,8 +121,9 @@ def raw_units(records: UnitRecords, grid: Grid, *, with_passengers: bool = True)
 def vital_ratios(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return health, shield and energy [3, N] as fractions of their maxima, 0 where there is no maximum."""
     maxima = values[_VITAL_MAX_FIELDS]
-    ratios = np.zeros_like(maxima)
-    return np.divide(values[_VITAL_FIELDS], maxima, out=ratios, where=maxima > 0)
+    ratios: NDArray[np.float64] = np.zeros_like(maxima)
+    np.divide(values[_VITAL_FIELDS], maxima, out=ratios, where=maxima > 0)
+    return ratios
 
 
 def write_addon_types(types: NDArray[np.int64], records: UnitRecords) -> None:

@@ -49,6 +49,12 @@ class BuildStep:
         return unit_build_item(self.game_id) if self.kind == "unit" else upgrade_build_item(self.game_id)
 
 
+def build_order_of(steps: Sequence[BuildStep], length: int = BUILD_ORDER_LENGTH) -> BuildOrder:
+    """Return the first `length` steps for comparison."""
+    steps = steps[:length]
+    return BuildOrder(tuple(step.item for step in steps), tuple(step.position for step in steps))
+
+
 @dataclass(frozen=True, kw_only=True)
 class HumanStatistic:
     """z of one player's game.
@@ -79,8 +85,7 @@ class HumanStatistic:
 
     def target_build_order(self, length: int = BUILD_ORDER_LENGTH) -> BuildOrder:
         """Return the beginning of its build order for comparison."""
-        steps = self.build_order[:length]
-        return BuildOrder(tuple(step.item for step in steps), tuple(step.position for step in steps))
+        return build_order_of(self.build_order, length)
 
     def conditioning(self) -> Statistic:
         """Return z as the scalars show it to the agent."""

@@ -92,21 +92,21 @@ class PlayerProgress:
 
     def update(
         self,
-        *,
-        game_loop: int,
         tags: NDArray[np.integer],
         unit_types: NDArray[np.integer],
         positions: NDArray[np.number],
         upgrades: NDArray[np.integer],
         effects: NDArray[np.integer],
+        *,
+        game_loop: int = 0,
     ) -> None:
         """Take note of an observation.
 
         Args:
-            game_loop: now.
             tags, unit_types, positions: of the own units [N], [N], [N, 2] (world x and y), hallucinations left out.
             upgrades: ids of the upgrades that are done.
             effects: ids of the effects that the player has on the map now.
+            game_loop: now; only told in the log.
         """
         units = zip(tags.tolist(), unit_types.tolist(), positions.tolist(), strict=True)
         for tag, unit_type, (x, y) in units:

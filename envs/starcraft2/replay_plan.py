@@ -1,4 +1,4 @@
-"""When a replay's player decided what: actions that a game reports become decisions with delays, as agents make them."""
+"""When a replay's player decided what: the actions that a game reports become decisions with delays."""
 
 from __future__ import annotations
 

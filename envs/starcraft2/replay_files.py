@@ -16,6 +16,7 @@ from typing import Any
 from envs.errors import GameNotFoundError
 
 _INSTALL = "Install it with: pip install 'perceiver-star[starcraft2]'"
+_METADATA = "replay.gamemetadata.json"
 _RACES = {"prot": "protoss", "terr": "terran", "zerg": "zerg"}
 
 
@@ -71,6 +72,34 @@ class ReplayHeader:
     players: tuple[ReplayPlayer, ...]
 
 
+@dataclass(frozen=True, order=True)
+class ReplayVersion:
+    """Which game plays a replay.
+
+    Attributes:
+        base_build: number of the program's build.
+        data_version: hash of the rules' data, "" where the replay does not tell.
+    """
+
+    base_build: int
+    data_version: str
+
+
+def replay_version(path: Path) -> ReplayVersion:
+    """Return which game plays a replay.
+
+    Raises:
+        ReplayError: if the file is no replay or does not tell.
+        GameNotFoundError: if mpyq is not installed.
+    """
+    archive = _open_archive(path)
+    metadata = _metadata(_decoded("metadata", lambda: archive.read_file(_METADATA)) or b"")
+    build = re.fullmatch(r"(?:Base)?(\d+)", str(metadata.get("BaseBuild", "")))
+    if build is None:
+        raise ReplayError("no build in the metadata", str(metadata.get("BaseBuild")))
+    return ReplayVersion(int(build[1]), str(metadata.get("DataVersion", "")))
+
+
 class ReplayFile:
     """A replay of one against one.
 
@@ -86,7 +115,7 @@ class ReplayFile:
             raise ReplayError("no replay header", path.name)
         header = _decoded("header", lambda: _protocol(None).decode_replay_header(content))
         self._build = int(header["m_version"]["m_baseBuild"])
-        metadata = _metadata(self._read("replay.gamemetadata.json"))
+        metadata = _metadata(self._read(_METADATA))
         self.header = ReplayHeader(
             game_version=str(metadata.get("GameVersion", "")),
             base_build=self._build,

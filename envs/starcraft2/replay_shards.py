@@ -147,11 +147,12 @@ def write_shard(path: Path, shard: Shard) -> None:
         "header": asdict(shard.header),
         "statistic": None if shard.statistic is None else statistic_to_json(shard.statistic),
     }
-    arrays = {**shard.arrays, ACTION_MASK: np.packbits(shard.arrays[ACTION_MASK], axis=1)}
+    arrays: dict[str, Any] = {**shard.arrays, ACTION_MASK: np.packbits(shard.arrays[ACTION_MASK], axis=1)}
+    arrays[_HEADER] = np.array(json.dumps(header))
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".shard-")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(file, **{_HEADER: np.array(json.dumps(header))}, **arrays)
+            np.savez_compressed(file, **arrays)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from envs.function_calls import COMPONENT_NAMES, DELAY, REPEAT, FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.abilities import costs_from_game
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.actions import from_protobuf, keep_allowed, last_action, no_op
 from envs.starcraft2.compatibility import sc_pb
@@ -109,14 +110,11 @@ class Playback:
             _note(progress, message)
         return Survey(actions, first_loop, self._game_loop, progress)
 
-    def record(
-        self, plan: list[PlannedDecision], masks: FunctionMasks, space: FunctionCallSpace
-    ) -> Iterator[RecordedDecision]:
+    def record(self, plan: list[PlannedDecision], space: FunctionCallSpace) -> Iterator[RecordedDecision]:
         """Yield each planned decision with what the player saw.
 
         Args:
             plan: see `replay_plan.plan_decisions`.
-            masks: makes masks of functions.
             space: which units and targets a function allows.
 
         Raises:
@@ -124,6 +122,8 @@ class Playback:
         """
         message = self._begin()
         info = self._process.request("game_info", lambda controller: controller.game_info())
+        data = self._process.request("data", lambda controller: controller.data_raw())
+        masks = FunctionMasks(costs_from_game(data))
         encoder = ObservationEncoder(info, max_entities=space.max_entities)
         last: LastAction | None = None
         for decision in plan:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -166,7 +167,7 @@ def read_shard(path: Path) -> Shard:
         ValueError: if the file is none of `write_shard`, or of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         content = json.loads(str(arrays.pop(_HEADER)))
         if content["version"] != FORMAT_VERSION:
@@ -176,7 +177,7 @@ def read_shard(path: Path) -> Shard:
             raise ValueError(f"no arrays {sorted(missing)}")
         header = ShardHeader(**content["header"])
         statistic = content["statistic"] and statistic_from_json(content["statistic"])
-    except (ValueError, TypeError, KeyError, OSError, EOFError) as error:
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no shard of this software: {type(error).__name__}: {error}") from error
     arrays[ACTION_MASK] = np.unpackbits(arrays[ACTION_MASK], axis=1, count=len(FUNCTIONS)).astype(np.bool_)
     return Shard(header, statistic, arrays)

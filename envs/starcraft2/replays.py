@@ -1,30 +1,28 @@
-"""Replays to shards for imitation, through the game: version by version, both players' views, the broken ones counted."""
+"""Replays to shards for imitation, through the game: version by version, both players' views, broken ones counted."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from envs.errors import GameNotFoundError, GameStartError
+from envs.errors import GameStartError
 from envs.function_calls import FunctionCallSpace
-from envs.starcraft2.abilities import costs_from_game
-from envs.starcraft2.action_masks import FunctionMasks
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.faults import GameFaultError
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.human_statistics import HumanStatistic
-from envs.starcraft2.installation import game_directory
+from envs.starcraft2.installation import game_directory, list_builds
 from envs.starcraft2.names import RACE_NAMES
 from envs.starcraft2.observation import layout_sha256
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_files import ReplayError, ReplayVersion, replay_version
-from envs.starcraft2.replay_playback import Playback, RecordedDecision, Survey, count_left_out
 from envs.starcraft2.replay_plan import plan_decisions
+from envs.starcraft2.replay_playback import Playback, RecordedDecision, Survey, count_left_out
 from envs.starcraft2.replay_shards import Shard, ShardHeader, join_rows, write_shard
 from envs.starcraft2.version import GameVersion
 
@@ -136,17 +134,22 @@ class _Converter:
         self._layout = layout_sha256()
 
     def convert_all(self, version: ReplayVersion, paths: Sequence[Path]) -> None:
+        installed = list_builds(self._directory)
+        if version.base_build not in installed:
+            for path in paths:
+                _skip(self._report, path, f"build {version.base_build} is not installed", f"there are {installed}")
+            return
         process: GameProcess | None = None
         try:
             for path in paths:
                 try:
                     process = process or self._start(version)
                     self._convert(process, path)
-                except GameNotFoundError as error:
-                    _skip(self._report, path, f"build {version.base_build} is not installed", error)
                 except GameFaultError as fault:
                     _skip(self._report, path, f"the game failed: {fault.kind}", fault)
-                    process = _killed(process)
+                    if process is not None:
+                        process.kill()
+                    process = None
                 except GameStartError as error:
                     _skip(self._report, path, "the game failed: start", error)
                 except ReplayError as error:
@@ -192,7 +195,7 @@ class _Converter:
                 map_data=self._map_data(info.local_map_path),
                 load_timeout_seconds=self._settings.load_timeout_seconds,
             )
-            self._convert_view(process, playback, path, info, index, facts)
+            self._convert_view(playback, path, info, index, facts)
 
     def _reason_against(self, player: Any) -> str:
         """Return why a player's game is not used, "" if it is."""
@@ -208,35 +211,34 @@ class _Converter:
         path = self._directory / "Maps" / local_map_path
         return path.read_bytes() if local_map_path and path.is_file() else None
 
-    def _convert_view(
-        self, process: GameProcess, playback: Playback, path: Path, info: Any, index: int, facts: dict[str, Any]
-    ) -> None:
+    def _convert_view(self, playback: Playback, path: Path, info: Any, index: int, facts: dict[str, Any]) -> None:
         survey = playback.survey()
-        masks = FunctionMasks(costs_from_game(process.request("data", lambda controller: controller.data_raw())))
         plan, left_out = plan_decisions(survey.actions, first_loop=survey.first_loop, last_loop=survey.last_loop)
         player = info.player_info[index]
+        header = ShardHeader(
+            source=path.name,
+            player_id=player.player_info.player_id,
+            first_decision=0,
+            is_last=False,
+            max_entities=self._space.max_entities,
+            outcome=_OUTCOMES.get(player.player_result.result, 0),
+            mmr=max(0, player.player_mmr),
+            version=facts,
+            layout=self._layout,
+        )
         statistic = _statistic(info, index, survey, facts, path.name)
-        rows: list[RecordedDecision] = []
+        decisions = playback.record(plan, self._space)
         written: list[Path] = []
-        for number, decision in enumerate(playback.record(plan, masks, self._space), 1):
-            rows.append(decision)
-            is_last = number == len(plan)
-            if len(rows) < self._settings.decisions_per_shard and not is_last:
-                continue
-            header = ShardHeader(
-                source=path.name,
-                player_id=player.player_info.player_id,
-                first_decision=number - len(rows),
-                is_last=is_last,
-                max_entities=self._space.max_entities,
-                outcome=_OUTCOMES.get(player.player_result.result, 0),
-                mmr=max(0, player.player_mmr),
-                version=facts,
-                layout=self._layout,
-            )
-            written.append(self._write(header, statistic, rows, len(written)))
-            left_out.update(count_left_out(rows))
-            rows = []
+        try:
+            for first in range(0, len(plan), self._settings.decisions_per_shard):
+                rows = list(islice(decisions, self._settings.decisions_per_shard))
+                part = replace(header, first_decision=first, is_last=first + len(rows) == len(plan))
+                written.append(self._write(part, statistic, rows, len(written)))
+                left_out.update(count_left_out(rows))
+        except BaseException:  # half a game is none
+            for shard in written:
+                shard.unlink()
+            raise
         self._report.shards += written
         self._report.decisions += len(plan)
         self._report.views += 1
@@ -250,11 +252,6 @@ class _Converter:
         target = self._output / f"{stem}_player{header.player_id}_{number:04d}.npz"
         write_shard(target, Shard(header, statistic, arrays))
         return target
-
-
-def _killed(process: GameProcess | None) -> None:
-    if process is not None:
-        process.kill()
 
 
 def _statistic(info: Any, index: int, survey: Survey, facts: dict[str, Any], source: str) -> HumanStatistic:

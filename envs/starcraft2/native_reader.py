@@ -51,7 +51,7 @@ class _Layout(ctypes.Structure):
 
 
 class NativeUnitReader:
-    """Reads units in C into arrays of its own, which the next `read` overwrites: one reader for each thread."""
+    """Reads units in C through a buffer of its own: one reader for each thread."""
 
     def __init__(self, function: Any) -> None:
         self._function = function
@@ -66,7 +66,7 @@ class NativeUnitReader:
         self._pointers = (self._values.ctypes.data, self._tags.ctypes.data)
 
     def read(self, observation_raw: Any) -> UnitRecords:
-        """Return what `read_units` returns, valid until the next call.
+        """Return what `read_units` returns.
 
         Raises:
             ValueError: if the C side cannot read the message.
@@ -80,14 +80,12 @@ class NativeUnitReader:
             self._allocate(2 * rows)
         if rows < 0:
             raise ValueError("expected a well-formed ObservationRaw; set PERCEIVER_STAR_NATIVE=0 to read it in Python")
-        return UnitRecords(self._values[:rows], self._tags[:rows], self._num_units.value)
+        values = np.array(self._values[:rows].T, order="C")
+        return UnitRecords(values, np.array(self._tags[:rows].T, order="C"), self._num_units.value)
 
 
 def unit_reader() -> Callable[[Any], UnitRecords]:
-    """Return the fastest reader of `ObservationRaw` messages that this machine allows.
-
-    The records that it returns are valid until it is called again; each thread needs a reader of its own.
-    """
+    """Return the fastest reader of `ObservationRaw` messages that this machine allows; each thread needs its own."""
     function = native_function()
     return read_units if function is None else NativeUnitReader(function).read
 

@@ -26,7 +26,7 @@ from envs.starcraft2 import conditioning, planes, scalars, tables
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.conditioning import Statistic
 from envs.starcraft2.coordinates import GRID_SIZE, Grid
-from envs.starcraft2.entities import CATEGORY_SIZES, MAX_ENTITIES, VALUE_NAMES, with_effects, write_entities
+from envs.starcraft2.entities import CATEGORY_SIZES, MAX_ENTITIES, VALUE_NAMES, candidates, write_entities
 from envs.starcraft2.entity_classes import NUM_SELECTION_CLASSES, TARGET_CLASS_NAMES
 from envs.starcraft2.functions import FUNCTIONS
 from envs.starcraft2.native_reader import unit_reader
@@ -125,9 +125,9 @@ class ObservationEncoder:
         arrays = self.empty_arrays() if arrays is None else arrays
         records = self._read(state.raw_data)
         units = raw_units(records, self.grid)
-        rows = with_effects(units, records, state.raw_data.effects, self.grid)
+        found = candidates(units, records, state.raw_data.effects, self.grid)
         entity_arrays = {key: arrays[key] for key in _ENTITY_ARRAYS}
-        tags = write_entities(entity_arrays, rows, self.grid, last_action)
+        tags = write_entities(entity_arrays, found, self.grid, last_action)
         planes.write_minimap(state.feature_layer_data.minimap_renders, arrays[PLANES])
         encoded = EncodedObservation(
             arrays={key: arrays[key] for key in _WRITTEN_KEYS},

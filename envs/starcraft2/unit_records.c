@@ -142,6 +142,8 @@ static int read_unit(Reader reader, const Layout *layout, double *row, int64_t *
 }
 
 static int read_passenger(Reader reader, const Layout *layout, const double *carrier, double *row, int64_t *tags) {
+    memset(row, 0, (size_t)layout->num_columns * sizeof(double));
+    memset(tags, 0, NUM_TAGS * sizeof(int64_t));
     for (int axis = 0; axis < 3; axis++) row[layout->x + axis] = carrier[layout->x + axis];
     row[layout->alliance] = carrier[layout->alliance];
     row[layout->owner] = carrier[layout->owner];
@@ -176,8 +178,6 @@ int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layou
                                   int64_t *tags, int64_t capacity, int64_t *num_units) {
     int64_t units = 0, passengers = 0;
     Reader reader = {data, data + size, 0};
-    memset(values, 0, (size_t)(capacity * layout->num_columns) * sizeof(double));
-    memset(tags, 0, (size_t)(capacity * NUM_TAGS) * sizeof(int64_t));
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader);
         if (key >> 3 != 2 || (key & 7) != BYTES) {
@@ -186,8 +186,11 @@ int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layou
         }
         int fits = units < capacity;
         double *row = fits ? values + units * layout->num_columns : NULL;
-        if (fits) memcpy(row, layout->unit_defaults, (size_t)layout->num_columns * sizeof(double));
         int64_t *unit_tags = fits ? tags + units * NUM_TAGS : NULL;
+        if (fits) {
+            memcpy(row, layout->unit_defaults, (size_t)layout->num_columns * sizeof(double));
+            memset(unit_tags, 0, NUM_TAGS * sizeof(int64_t));
+        }
         reader.failed |= read_unit(read_bytes(&reader), layout, row, unit_tags, &passengers);
         units += 1;
     }

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from envs.function_calls import SELECTED, TARGET_ENTITY
 from envs.starcraft2.abilities import ABILITIES, Ability, equivalents
 from envs.starcraft2.functions import FUNCTIONS, GENERAL_ABILITY, selection_table, target_table, variants
+from envs.starcraft2.observation import EncodedObservation
+from envs.starcraft2.raw_units import COLUMN
+from envs.starcraft2.scalars import PLAYER_NAMES
 
 _OWN = 1
-_FINISHED = 1.0
+_FINISHED, _PERCENT = 1.0, 100
+_ORDER_COLUMNS = [COLUMN[f"order_id_{index}"] for index in range(4)]
+_ABILITY_OF_FUNCTION = np.array([function.ability_id for function in FUNCTIONS])
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,22 @@ class PlayerFacts:
             finished_unit_types=frozenset(unit.unit_type for unit in own if unit.build_progress >= _FINISHED),
             upgrades=frozenset(observation.raw_data.player.upgrade_ids),
             orders=frozenset(order.ability_id for unit in own for order in unit.orders),
+        )
+
+    @classmethod
+    def from_encoded(cls, encoded: EncodedObservation) -> PlayerFacts:
+        """Return the facts of an encoded observation; the fifth and further orders of a unit are not among them."""
+        units, player = encoded.raw_units, dict(zip(PLAYER_NAMES, encoded.player.tolist(), strict=True))
+        own = units[(units[:, COLUMN["alliance"]] == _OWN)]
+        finished = own[own[:, COLUMN["build_progress"]] >= _PERCENT, COLUMN["unit_type"]]
+        functions = np.unique(own[:, _ORDER_COLUMNS])
+        return cls(
+            minerals=player["minerals"],
+            vespene=player["vespene"],
+            supply_left=player["food_cap"] - player["food_used"],
+            finished_unit_types=frozenset(np.unique(finished).tolist()),
+            upgrades=frozenset(encoded.upgrades.tolist()),
+            orders=frozenset(_ABILITY_OF_FUNCTION[functions[functions > 0]].tolist()),
         )
 
 

@@ -102,10 +102,13 @@ class FunctionMasks:
         self._upgrade = np.array([fact.upgrade for fact in facts])
         self._selects = np.array([SELECTED in function.arguments for function in FUNCTIONS])
         self._targets = np.array([TARGET_ENTITY in function.arguments for function in FUNCTIONS])
-        self._selection_table, self._target_table = selection_table(), target_table()
+        # Classes first: their rows are gathered for every mask.
+        self._selectable, self._targetable = (
+            np.ascontiguousarray(table().T) for table in (selection_table, target_table)
+        )
         self._behind = np.zeros((len(FUNCTIONS), len(FUNCTIONS)), np.bool_)
         for function in FUNCTIONS:
-            self._behind[function.index, [variant.index for variant in variants(function)]] = True
+            self._behind[[variant.index for variant in variants(function)], function.index] = True
         self._shown = np.array(
             [
                 not (hide_specific and function.general_id) and not (hide_camera and function.kind == "camera")
@@ -116,12 +119,12 @@ class FunctionMasks:
     def __call__(self, facts: PlayerFacts, entity_classes: NDArray[np.integer]) -> NDArray[np.int8]:
         """Return the mask int8 [functions] for facts and entity classes [E, 2] (selection and target class)."""
         selection, target = (np.unique(entity_classes[:, column]) for column in (0, 1))
-        can_select = ~self._selects | self._selection_table[:, selection[selection > 0]].any(1)
-        can_target = ~self._targets | self._target_table[:, target[target > 0]].any(1)
+        can_select = ~self._selects | self._selectable[selection[selection > 0]].any(0)
+        can_target = ~self._targets | self._targetable[target[target > 0]].any(0)
         here = can_select & can_target
         variants_here = np.flatnonzero(here)
         callable_variants = variants_here[self._affordable(facts, variants_here) & self._known(facts, variants_here)]
-        return np.asarray(here & self._behind[:, callable_variants].any(1) & self._shown, np.int8)
+        return np.asarray(here & self._behind[callable_variants].any(0) & self._shown, np.int8)
 
     def _affordable(self, facts: PlayerFacts, functions: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return whether the player can pay for each function; what costs no supply is possible without any left."""
@@ -132,9 +135,10 @@ class FunctionMasks:
 
     def _known(self, facts: PlayerFacts, functions: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return whether the technology allows each function."""
-        under_way = [number for order in facts.orders for number in _meant_by(order)]
-        researches = self._upgrade[functions]
-        closed = np.isin(researches, list(facts.upgrades)) | np.isin(self._ability[functions], under_way)
+        under_way = (number for order in facts.orders for number in _meant_by(order))
+        researches, abilities = self._upgrade[functions], self._ability[functions]
+        closed = _flags(facts.upgrades, self._upgrade.max())[researches]
+        closed |= _flags(under_way, self._ability.max())[abilities]
         met = self._required_units.met(facts.finished_unit_types, functions)
         return met & self._required_upgrades.met(facts.upgrades, functions) & ~((researches > 0) & closed)
 
@@ -156,6 +160,13 @@ class _Requirements:
         missing = np.array([alternatives.isdisjoint(owned) for alternatives in self._alternatives])
         lacking: NDArray[np.bool_] = (self._needed[functions] & missing).any(1)
         return ~lacking
+
+
+def _flags(ids: Iterable[int], highest: int) -> NDArray[np.bool_]:
+    """Return bool [highest + 1], True at the ids; those beyond are left out."""
+    flags = np.zeros(highest + 1, np.bool_)
+    flags[[number for number in ids if number <= highest]] = True
+    return flags
 
 
 _SPECIFIC_ABILITIES: dict[int, tuple[int, ...]] = {

@@ -43,6 +43,9 @@ class Ability:
         source: unit type that is used up by it, 0 for none.
         upgrade: upgrade that it researches, 0 for none.
         minerals, vespene, supply: what is paid for it.
+        state: what one of these units must be for it: "busy" (has orders), "loaded" (has passengers), "carrying" (has
+            resources with it), or "" for anything.
+        while_orders: abilities of which an own unit must have one as its order, where there are any.
     """
 
     units: tuple[int, ...] = ()
@@ -54,6 +57,8 @@ class Ability:
     minerals: int = 0
     vespene: int = 0
     supply: float = 0.0
+    state: str = ""
+    while_orders: tuple[int, ...] = ()
 
 
 def _read() -> dict[int, Ability]:
@@ -63,6 +68,7 @@ def _read() -> dict[int, Ability]:
 
 def _ability(row: Mapping[str, str]) -> Ability:
     needs = [need.split(":") for need in row["needs"].split()]
+    orders = tuple(int(word[len("order:") :]) for word in row["during"].split() if word.startswith("order:"))
     return Ability(
         units=tuple(int(unit) for unit in row["units"].split()),
         required_units=tuple(int(number) for kind, number in needs if kind == "unit"),
@@ -73,6 +79,8 @@ def _ability(row: Mapping[str, str]) -> Ability:
         minerals=int(row["minerals"] or 0),
         vespene=int(row["vespene"] or 0),
         supply=float(row["supply"] or 0),
+        state="" if orders else row["during"],
+        while_orders=orders,
     )
 
 

@@ -127,6 +127,25 @@ def test_specific_functions_hide_behind_general_ones() -> None:
     assert "raw_move_camera" not in shown
 
 
+@pytest.mark.parametrize(
+    ("units_there", "name", "changes"),
+    [
+        (["Barracks"], "Cancel_Last_quick", {"unit_types_by_state": {"busy": frozenset({21})}}),
+        (["Medivac"], "UnloadAllAt_pt", {"unit_types_by_state": {"loaded": frozenset({54})}}),
+        (["Bunker", "Medivac"], "UnloadAll_quick", {"unit_types_by_state": {"loaded": frozenset({24})}}),
+        (["Probe"], "Harvest_Return_quick", {"unit_types_by_state": {"carrying": frozenset({84})}}),
+        (["SCV"], "Halt_quick", {"orders": frozenset({321})}),
+        (["CommandCenter"], "Cancel_quick", {"orders": frozenset({1516})}),
+        (["Factory"], "Cancel_FactoryAddOn_quick", {"orders": frozenset({3682})}),
+    ],
+)
+def test_what_ends_something_needs_something_to_end(units_there: list[str], name: str, changes: dict[str, Any]) -> None:
+    assert name not in callable_names(*units_there)
+    assert name in callable_names(*units_there, facts=replace(RICH, **changes))
+    other = {"unit_types_by_state": {state: frozenset({45, 21}) for state in ("loaded", "carrying")}}
+    assert name not in callable_names(*units_there, facts=replace(RICH, **other))
+
+
 def test_an_unfinished_structure_can_only_be_cancelled() -> None:
     mask = FunctionMasks()(RICH, np.array([[UNFINISHED_CLASS, 0]]))
     assert {FUNCTIONS[index].name for index in np.flatnonzero(mask)} == {"no_op", "Cancel_quick"}

@@ -46,6 +46,7 @@ class Ability:
         state: what one of these units must be for it: "busy" (has orders), "loaded" (has passengers), "carrying" (has
             resources with it), or "" for anything.
         while_orders: abilities of which an own unit must have one as its order, where there are any.
+        available: whether the game has it at all; versions take abilities out.
     """
 
     units: tuple[int, ...] = ()
@@ -59,6 +60,7 @@ class Ability:
     supply: float = 0.0
     state: str = ""
     while_orders: tuple[int, ...] = ()
+    available: bool = True
 
 
 def _read() -> dict[int, Ability]:
@@ -89,17 +91,21 @@ ABILITIES: Mapping[int, Ability] = _read()
 
 
 def costs_from_game(game_data: Any, abilities: Mapping[int, Ability] = ABILITIES) -> dict[int, Ability]:
-    """Return the abilities with the costs of the running game.
+    """Return the abilities with the costs of the running game, and whether it has them at all.
 
     The game tells what a unit is worth altogether, so what the ability uses up is taken off: an Orbital Command costs
     what it is worth above a Command Center. Where it tells no cost, the pinned one stays.
 
     Args:
-        game_data: `sc_pb.ResponseData`, with units and upgrades.
+        game_data: `sc_pb.ResponseData`, with abilities, units and upgrades.
     """
     units = {unit.unit_id: unit for unit in game_data.units}
     upgrades = {upgrade.upgrade_id: upgrade for upgrade in game_data.upgrades}
-    return {number: _priced(ability, units, upgrades) for number, ability in abilities.items()}
+    missing = {ability.ability_id for ability in game_data.abilities if not ability.available}
+    return {
+        number: replace(_priced(ability, units, upgrades), available=number not in missing)
+        for number, ability in abilities.items()
+    }
 
 
 def _priced(ability: Ability, units: Mapping[int, Any], upgrades: Mapping[int, Any]) -> Ability:

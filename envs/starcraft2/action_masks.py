@@ -114,6 +114,7 @@ class FunctionMasks:
         self._cost = np.array([[fact.minerals, fact.vespene, fact.supply] for fact in facts], np.float64)
         self._required_units = _Requirements((fact.required_units for fact in facts), equivalents)
         self._required_upgrades = _Requirements((fact.required_upgrades for fact in facts), lambda number: (number,))
+        self._available = np.array([fact.available for fact in facts])
         self._conditional = [(index, fact) for index, fact in enumerate(facts) if fact.state or fact.while_orders]
         self._ability = np.array([function.ability_id for function in FUNCTIONS])
         self._upgrade = np.array([fact.upgrade for fact in facts])
@@ -158,7 +159,7 @@ class FunctionMasks:
         closed |= _flags(under_way, self._ability.max())[abilities]
         met = self._required_units.met(facts.finished_unit_types, functions)
         met &= self._required_upgrades.met(facts.upgrades, functions)
-        met &= ~((researches > 0) & closed)
+        met &= self._available[functions] & ~((researches > 0) & closed)
         idle = [index for index, ability in self._conditional if not _is_going_on(ability, facts, under_way)]
         met &= ~_flags(idle, len(FUNCTIONS))[functions]
         return met

@@ -157,6 +157,12 @@ def test_costs_can_be_those_of_another_version() -> None:
     assert "Train_Marine_quick" in callable_names("Barracks", masks=masks, facts=replace(RICH, minerals=12))
 
 
+def test_abilities_that_the_game_no_longer_has_are_barred() -> None:
+    gone = {1853: replace(ABILITIES[1853], available=False)}
+    assert "Train_MothershipCore_quick" in callable_names("Nexus")
+    assert "Train_MothershipCore_quick" not in callable_names("Nexus", masks=FunctionMasks({**ABILITIES, **gone}))
+
+
 def recorded(name: str) -> Any:
     return sc_pb.ResponseObservation.FromString(shared_file(f"maps/{name}.ob.pb").read_bytes()).observation
 

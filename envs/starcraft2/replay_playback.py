@@ -132,7 +132,7 @@ class Playback:
             seen = encoder.encode(message, last_action=last)
             call, left_out = _label(decision, seen, encoder, space)
             observation = dict(seen.arrays)
-            mask = masks(PlayerFacts.from_observation(message.observation), observation[ENTITY_CLASSES])
+            mask = masks(PlayerFacts.from_encoded(seen), observation[ENTITY_CLASSES])
             # A player may do what our facts of the game bar, and what it did must be possible to learn.
             mask[call[0]] = 1
             observation[ACTION_MASK] = mask

@@ -11,9 +11,13 @@ import pytest
 
 from envs.function_calls import FIRST_SELECTED, sample_function_call
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES, SCALARS
+from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.actions import keep_allowed, no_op
+from envs.starcraft2.compatibility import query_pb, sc_pb
 from envs.starcraft2.functions import FUNCTION_BY_NAME, FUNCTIONS, function_calls_space
-from envs.starcraft2.observation import observation_space
+from envs.starcraft2.game import interface_options
+from envs.starcraft2.observation import ObservationEncoder, observation_space
+from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_files import ReplayError, replay_version
 from envs.starcraft2.replay_shards import Shard, read_shard, write_shard
 from envs.starcraft2.replays import ReplayReport, ReplaySettings, convert_replays
@@ -132,6 +136,36 @@ def test_observations_are_in_the_layout_and_allow_what_was_decided(converted: Re
             if shard.arrays["is_order"][index]:
                 kept = keep_allowed(call, observation[ENTITY_CLASSES], calls)
                 np.testing.assert_array_equal(kept, call)
+
+
+def test_masks_bar_nothing_that_the_game_offers(played: Played) -> None:
+    masks, offered = FunctionMasks(hide_specific=False), 0
+    process = GameProcess(played.folder)
+    try:
+        for player_id in (1, 2):
+            request = sc_pb.RequestStartReplay(
+                replay_data=played.replay.read_bytes(), observed_player_id=player_id, options=interface_options()
+            )
+            process.request("start_replay", lambda controller, request=request: controller.start_replay(request))
+            info = process.request("game_info", lambda controller: controller.game_info())
+            for _ in range(6):
+                message = process.request("observation", lambda controller: controller.observe())
+                encoded = ObservationEncoder(info).encode(message)
+                mask = masks(PlayerFacts.from_encoded(encoded), encoded.arrays[ENTITY_CLASSES])
+                allowed = {FUNCTIONS[index].ability_id for index in np.flatnonzero(mask)}
+                query = query_pb.RequestQuery()
+                for unit in message.observation.raw_data.units:
+                    if unit.alliance == 1:
+                        query.abilities.add(unit_tag=unit.tag)
+                answer = process.request("query", lambda controller, query=query: controller.query(query))
+                abilities = {each.ability_id for unit in answer.abilities for each in unit.abilities}
+                abilities &= {function.ability_id for function in FUNCTIONS}
+                assert abilities <= allowed
+                offered += len(abilities)
+                process.request("step", lambda controller: controller.step(100))
+    finally:
+        process.close()
+    assert offered > 60
 
 
 def test_statistics_come_with_the_shards(converted: ReplayReport) -> None:

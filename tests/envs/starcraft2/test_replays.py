@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,24 @@ def test_unusable_replays_are_skipped_and_counted(played: Played, tmp_path: Path
     assert skipped.pop("build 11111 is not installed") == 1
     assert skipped.pop("below min_mmr") in (2, 4)
     assert all(reason.startswith(("refused", "the game failed", "broken")) for reason in skipped), skipped
+
+
+@pytest.mark.parametrize("kind", ["crash", "hang", "garbage"])
+def test_a_game_that_fails_is_started_anew(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # The third replay that each process begins is player 2's first one.
+    fault = {"kind": kind, "at_request": 3, "request": "start_replay"}
+    monkeypatch.setenv("STARCRAFT2_STANDIN_FAULTS", json.dumps({"faults": [fault]}))
+    paths = [tmp_path / f"copy{number}.SC2Replay" for number in range(2)]
+    for path in paths:
+        path.write_bytes(played.replay.read_bytes())
+    settings = ReplaySettings(load_timeout_seconds=3, request_timeout_seconds=3)
+    report = convert_replays(paths, tmp_path / "out", directory=played.folder, settings=settings)
+    assert report.skipped == {f"the game failed: {kind}": 2}
+    assert report.views == 2
+    assert {path.name.split("_")[0] for path in report.shards} == {"copy0", "copy1"}
+    assert all("_player1_" in path.name for path in report.shards)
 
 
 def test_half_a_game_is_not_left_behind(played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

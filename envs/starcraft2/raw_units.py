@@ -95,9 +95,8 @@ FUNCTION_OF_ABILITY = _function_of_ability()
 
 def raw_function_ids(ability_ids: NDArray[Any]) -> NDArray[np.int64]:
     """Return the ids of the raw functions that give these abilities, 0 where pysc2 has none; same shape."""
-    bounded = np.minimum(ability_ids, len(FUNCTION_OF_ABILITY) - 1).astype(np.int64)
-    functions: NDArray[np.int64] = FUNCTION_OF_ABILITY[bounded]
-    return functions
+    # Abilities beyond the table share its last entry, 0, as does what is below it.
+    return np.take(FUNCTION_OF_ABILITY, ability_ids.astype(np.int64), mode="clip")
 
 
 def raw_units(records: UnitRecords, grid: Grid, *, with_passengers: bool = True) -> NDArray[np.int64]:
@@ -105,32 +104,35 @@ def raw_units(records: UnitRecords, grid: Grid, *, with_passengers: bool = True)
 
     Equal to pysc2's at `raw_resolution` = the grid's, and with `add_cargo_to_units` where `with_passengers`.
     """
-    count = len(records.values) if with_passengers else records.num_units
-    values = records.values[:count]
-    units = np.zeros((count, len(COLUMN_NAMES)), np.int64)
-    units[:, _COPIED_COLUMNS] = values[:, _COPIED_FIELDS].astype(np.int64)
-    units[:, _PERCENT_COLUMNS] = (values[:, _PERCENT_FIELDS] * 100).astype(np.int64)
-    units[:, _RATIO_COLUMNS] = (vital_ratios(values) * 255).astype(np.int64)
-    units[:, COLUMN["x"] : COLUMN["y"] + 1] = grid.project(values[:, _POSITION_FIELDS])
-    units[:, COLUMN["radius"]] = (values[:, FIELD["radius"]] * grid.scale[0]).astype(np.int64)
-    units[:, _ORDER_COLUMNS] = raw_function_ids(values[:, _ORDER_FIELDS])
-    units[:, COLUMN["tag"]] = records.tags[:count, 0]
-    units[:, COLUMN["addon_unit_type"]] = _addon_types(records)[:count]
-    return units
+    count = records.values.shape[1] if with_passengers else records.num_units
+    values = records.values[:, :count]
+    units = np.zeros((len(COLUMN_NAMES), count), np.int64)
+    units[_COPIED_COLUMNS] = values[_COPIED_FIELDS]
+    units[_PERCENT_COLUMNS] = values[_PERCENT_FIELDS] * 100
+    units[_RATIO_COLUMNS] = vital_ratios(values) * 255
+    units[COLUMN["x"] : COLUMN["y"] + 1] = grid.project(values[_POSITION_FIELDS].T).T
+    units[COLUMN["radius"]] = values[FIELD["radius"]] * grid.scale[0]
+    units[_ORDER_COLUMNS] = raw_function_ids(values[_ORDER_FIELDS])
+    units[COLUMN["tag"]] = records.tags[0, :count]
+    write_addon_types(units[COLUMN["addon_unit_type"]], records)
+    return units.T
 
 
 def vital_ratios(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return health, shield and energy [N, 3] as fractions of their maxima, 0 where there is no maximum."""
-    maxima = values[:, _VITAL_MAX_FIELDS]
-    return np.where(maxima > 0, values[:, _VITAL_FIELDS] / np.where(maxima > 0, maxima, 1), 0)
+    """Return health, shield and energy [3, N] as fractions of their maxima, 0 where there is no maximum."""
+    maxima = values[_VITAL_MAX_FIELDS]
+    ratios: NDArray[np.float64] = np.zeros_like(maxima)
+    np.divide(values[_VITAL_FIELDS], maxima, out=ratios, where=maxima > 0)
+    return ratios
 
 
-def _addon_types(records: UnitRecords) -> NDArray[np.int64]:
-    """Return the unit type of each row's add-on, 0 where it has none that is seen."""
-    types = np.zeros(len(records.values), np.int64)
-    rows = np.flatnonzero(records.tags[:, 1])
-    if rows.size:
-        tags = records.tags[: records.num_units, 0].tolist()
-        type_of_tag = dict(zip(tags, records.values[: records.num_units, 0].tolist(), strict=True))
-        types[rows] = [int(type_of_tag.get(tag, 0)) for tag in records.tags[rows, 1].tolist()]
-    return types
+def write_addon_types(types: NDArray[np.int64], records: UnitRecords) -> None:
+    """Write the unit type of each unit's add-on, where it has one that is seen."""
+    tags, addon_tags = records.tags[0, : records.num_units], records.tags[1]
+    with_addon = np.flatnonzero(addon_tags)
+    if with_addon.size:
+        # The last unit of that tag counts, as in pysc2.
+        matches = addon_tags[with_addon, None] == tags[::-1]
+        found = matches.any(1)
+        addons = records.num_units - 1 - matches[found].argmax(1)
+        types[with_addon[found]] = records.values[FIELD["unit_type"], addons]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -105,7 +106,9 @@ SHARED_SIZE = SCALAR_SLICES["score"].stop
 NUM_VALUE_SCALARS = 1 + SHARED_SIZE
 
 _player = attrgetter(*PLAYER_NAMES)
-_score_details = attrgetter(*SCORE_NAMES[1:], *SCORE_DETAIL_NAMES)
+_score_details = attrgetter(*SCORE_NAMES[1:])
+_by_category, _categories = attrgetter(*_BY_CATEGORY), attrgetter(*_CATEGORIES)
+_by_vital, _vitals = attrgetter(*_BY_VITAL), attrgetter(*_VITALS)
 _PLAYER_COLUMN = {name: column for column, name in enumerate(PLAYER_NAMES)}
 _TIME_FREQUENCIES = 10000.0 ** (-np.arange(0, TIME_SIZE, 2) / TIME_SIZE)
 
@@ -128,8 +131,10 @@ def player_vector(observation: Any) -> NDArray[np.int32]:
 
 def score_vector(observation: Any) -> NDArray[np.float64]:
     """Return the score and its details as in `SCORE_NAMES` and `SCORE_DETAIL_NAMES`, float64 [77]."""
-    score = observation.score
-    return np.asarray((score.score, *_score_details(score.score_details)), np.float64)
+    details = observation.score.score_details
+    by_category = chain.from_iterable(map(_categories, _by_category(details)))
+    by_vital = chain.from_iterable(map(_vitals, _by_vital(details)))
+    return np.asarray((observation.score.score, *_score_details(details), *by_category, *by_vital), np.float64)
 
 
 def encode_time(game_loop: int) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from envs.microrts import layout
 from envs.microrts.ais import ai_factory
 from envs.microrts.installation import map_size, resolve_map
 from envs.microrts.jvm import crashes_reported, direct_buffers, java_class, unit_type_table
-from envs.microrts.rows import RowTable
+from envs.rows import RowTable
 from envs.spaces import OBSERVATION_KEYS, UnitActionSpace
 
 MAX_DEFAULT_ENTITIES = 256

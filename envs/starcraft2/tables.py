@@ -226,9 +226,8 @@ def _index_function(ids: Sequence[int]) -> Callable[[NDArray[np.integer] | Seque
 
     def index(game_ids: NDArray[np.integer] | Sequence[int]) -> NDArray[np.int32]:
         """Return the table's index of each id, 0 where the table does not hold it; same shape."""
-        bounded = np.minimum(np.asarray(game_ids, np.int64), len(lookup) - 1)
-        indices: NDArray[np.int32] = lookup[np.where(bounded < 0, len(lookup) - 1, bounded)]
-        return indices
+        # Neither 0 nor the last number is an id: what is clipped to them is unknown too.
+        return np.take(lookup, game_ids, mode="clip")
 
     return index
 

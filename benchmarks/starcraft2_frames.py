@@ -41,11 +41,13 @@ def observation(
     num_units: int,
     width: int = 168,
     height: int = 184,
+    busy: float = 1.0,
     carriers: float = 0.05,
 ) -> Any:
     """Return a ResponseObservation with units of all alliances, types, orders, buffs, cargo, and effects.
 
     Args:
+        busy: share of units with orders, buffs and contents; the others stand there.
         carriers: share of units with passengers, up to eight each.
     """
     response = sc_pb.ResponseObservation()
@@ -58,7 +60,10 @@ def observation(
     raw.player.upgrade_ids.extend(int(upgrade) for upgrade in generator.choice([*UPGRADE_IDS, 9999], 6, replace=False))
     raw.player.camera.x, raw.player.camera.y = 20.0, 30.0
     for _ in range(num_units):
-        _fill_unit(generator, raw.units.add(), width, height)
+        unit = raw.units.add()
+        _fill_unit(generator, unit, width, height)
+        if generator.random() < busy:
+            _fill_activity(generator, unit)
     _link_units(generator, raw.units, carriers)
     for _ in range(int(generator.integers(0, 4)) if num_units else 0):
         effect = raw.effects.add(effect_id=int(generator.choice([*EFFECT_IDS, 77])), radius=1.5, owner=1)
@@ -125,6 +130,9 @@ def _fill_unit(generator: np.random.Generator, unit: Any, width: int, height: in
         if generator.random() < 0.7:
             setattr(unit, f"{name}_max", high)
             setattr(unit, name, float(generator.uniform(0, high)))
+
+
+def _fill_activity(generator: np.random.Generator, unit: Any) -> None:
     for name in ("is_selected", "is_on_screen", "is_blip", "is_powered", "is_active", "is_flying", "is_burrowed"):
         setattr(unit, name, bool(generator.random() < 0.3))
     unit.is_hallucination = bool(generator.random() < 0.1)
@@ -140,7 +148,7 @@ def _fill_unit(generator: np.random.Generator, unit: Any, width: int, height: in
     unit.weapon_cooldown = float(generator.uniform(0, 60))
     buffs = generator.choice([*BUFF_IDS, 5000], int(generator.integers(0, 4)), replace=False)
     unit.buff_ids.extend(int(buff) for buff in buffs)
-    for _ in range(int(generator.choice([0, 0, 1, 1, 2, 5, 9]))):
+    for _ in range(int(generator.choice([0, 0, 0, 0, 1, 1, 1, 2, 5, 9]))):
         ability = int(generator.choice([*_ABILITY_IDS, 5, 100000]))
         order = unit.orders.add(ability_id=ability, progress=float(generator.random()))
         order.target_unit_tag = 7

@@ -11,109 +11,28 @@ from numpy.typing import NDArray
 from envs.spaces import ENTITY_CATEGORIES, ENTITY_CLASSES, ENTITY_MASK, ENTITY_POSITIONS, ENTITY_VALUES
 from envs.starcraft2.coordinates import Grid
 from envs.starcraft2.entity_classes import selection_classes, target_classes
-from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES, FUNCTION_OF_ABILITY
+from envs.starcraft2.entity_columns import (
+    ADDON_CATEGORY,
+    CAPPED_SIZES,
+    CATEGORY,
+    CATEGORY_NAMES,
+    DIVIDED_SIZES,
+    DIVISORS,
+    ENEMY,
+    FIRST_EFFECT_TYPE,
+    MOST_MINERALS,
+    MOST_VESPENE,
+    OWN,
+    PLACEHOLDER,
+    SCALED,
+    SQUARE_ROOT_SIZES,
+    VALUE,
+    VALUE_NAMES,
+)
+from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES
 from envs.starcraft2.scalars import LastAction
-from envs.starcraft2.tables import (
-    ATTRIBUTE_NAMES,
-    BUFF_IDS,
-    EFFECT_IDS,
-    UNIT_ATTRIBUTES,
-    UNIT_TYPE_IDS,
-    buff_index,
-    effect_index,
-    unit_type_index,
-)
+from envs.starcraft2.tables import ATTRIBUTE_NAMES, UNIT_ATTRIBUTES, buff_index, effect_index, unit_type_index
 from envs.starcraft2.unit_records import FIELD, UnitRecords
-
-MAX_ENTITIES = 512
-OWN, ALLY, NEUTRAL, ENEMY = 1, 2, 3, 4
-FIRST_EFFECT_TYPE = 1 + len(UNIT_TYPE_IDS)
-"""Unit type index of an unknown effect; effect k of the table is k + 1 further on."""
-_PLACEHOLDER = 4
-_NUM_FUNCTIONS = 1 + int(FUNCTION_OF_ABILITY.max())
-
-# Columns taken from raw_units as they are, up to the last category.
-_CAPPED_SIZES = {
-    "alliance": 5,
-    "cargo_space_taken": 9,
-    "display_type": 5,
-    "cloak": 5,
-    "is_powered": 2,
-    "cargo_space_max": 9,
-    "assigned_harvesters": 25,
-    "ideal_harvesters": 17,
-    "weapon_cooldown": 33,
-    "order_length": 9,
-    "order_id_0": _NUM_FUNCTIONS,
-    "order_id_1": _NUM_FUNCTIONS,
-    "order_id_2": _NUM_FUNCTIONS,
-    "order_id_3": _NUM_FUNCTIONS,
-    "hallucination": 2,
-    "active": 2,
-    "is_on_screen": 2,
-    "is_blip": 2,
-    "is_in_cargo": 2,
-    "attack_upgrade_level": 5,
-    "armor_upgrade_level": 5,
-    "shield_upgrade_level": 5,
-}
-_SQUARE_ROOT_SIZES = {"health": 39, "shield": 32, "energy": 15, "buff_duration_remain": 16}
-# Whole hundreds of resources and whole tens of percent.
-_DIVIDED_SIZES = {"mineral_contents": 19, "vespene_contents": 26, "order_progress_0": 11, "order_progress_1": 11}
-_MOST_MINERALS, _MOST_VESPENE = 1800, 2500
-
-CATEGORY_SIZES = {
-    "unit_type": 1 + len(UNIT_TYPE_IDS) + 1 + len(EFFECT_IDS),
-    **_CAPPED_SIZES,
-    **{f"sqrt_{name}": size for name, size in _SQUARE_ROOT_SIZES.items()},
-    "mineral_contents_div_100": _DIVIDED_SIZES["mineral_contents"],
-    "vespene_contents_div_100": _DIVIDED_SIZES["vespene_contents"],
-    "order_progress_0_div_10": _DIVIDED_SIZES["order_progress_0"],
-    "order_progress_1_div_10": _DIVIDED_SIZES["order_progress_1"],
-    "sqrt_mined_minerals": 43,
-    "sqrt_mined_vespene": 51,
-    "buff_0": 2 + len(BUFF_IDS),
-    "buff_1": 2 + len(BUFF_IDS),
-    "addon": 10,
-    "is_flying": 2,
-    "is_burrowed": 2,
-    "was_selected": 2,
-    "was_targeted": 2,
-}
-"""Vocabulary of each column of entity_categories; larger numbers share the last category. unit_type is the index of
-`tables.unit_type_index`, then those of the effects. Buffs: 0 none, 1 unknown, then the table's. Addon: 0 none, 1 of
-another type, then `ADDON_TYPES`. Order ids are raw functions."""
-CATEGORY_NAMES = tuple(CATEGORY_SIZES)
-_CATEGORY = {name: column for column, name in enumerate(CATEGORY_NAMES)}
-
-ADDON_TYPES = (5, 6, 37, 38, 39, 40, 41, 42)
-"""Unit types of tech labs and reactors: on their own, of a barracks, a factory, a starport."""
-
-_SCALED = {
-    "build_progress": 100,
-    "health_ratio": 255,
-    "shield_ratio": 255,
-    "energy_ratio": 255,
-    "order_progress_0": 100,
-    "order_progress_1": 100,
-    "mineral_contents": _MOST_MINERALS,
-    "vespene_contents": _MOST_VESPENE,
-    "weapon_cooldown": 32,
-}
-VALUE_NAMES = (
-    *(f"{name}_div_{scale}" for name, scale in _SCALED.items()),
-    "buff_fraction_left",
-    "facing_sine",
-    "facing_cosine",
-    "radius_div_4",
-    "height_div_16",
-    "map_x",
-    "map_y",
-    *(f"is_{name}" for name in ATTRIBUTE_NAMES),
-)
-"""Columns of entity_values. The first six are AlphaStar's. Radius and height are in world units; map_x and map_y run
-from -1 to 1 over the grid of positions; attributes are those of the unit type."""
-_VALUE = {name: column for column, name in enumerate(VALUE_NAMES)}
 
 
 def _rows(names: Mapping[str, int]) -> NDArray[np.intp]:
@@ -124,18 +43,15 @@ def _column(numbers: Iterable[float]) -> NDArray[Any]:
     return np.asarray(list(numbers))[:, None]
 
 
-_CAPPED, _CAPPED_HIGH = _rows(_CAPPED_SIZES), _column(size - 1 for size in _CAPPED_SIZES.values())
-_ROOTED, _ROOTED_HIGH = _rows(_SQUARE_ROOT_SIZES), _column(size - 1 for size in _SQUARE_ROOT_SIZES.values())
-_DIVIDED, _DIVIDED_HIGH = _rows(_DIVIDED_SIZES), _column(size - 1 for size in _DIVIDED_SIZES.values())
-_DIVISORS, _FULL_CONTENTS = _column((100, 100, 10, 10)), _column((_MOST_MINERALS, _MOST_VESPENE))
-_SCALED_ROWS, _SCALES = _rows(_SCALED), _column(_SCALED.values())
+_CAPPED, _CAPPED_HIGH = _rows(CAPPED_SIZES), _column(size - 1 for size in CAPPED_SIZES.values())
+_ROOTED, _ROOTED_HIGH = _rows(SQUARE_ROOT_SIZES), _column(size - 1 for size in SQUARE_ROOT_SIZES.values())
+_DIVIDED, _DIVIDED_HIGH = _rows(DIVIDED_SIZES), _column(size - 1 for size in DIVIDED_SIZES.values())
+_DIVISORS, _FULL_CONTENTS = _column(DIVISORS.values()), _column((MOST_MINERALS, MOST_VESPENE))
+_SCALED_ROWS, _SCALES = _rows(SCALED), _column(SCALED.values())
 _POSITION = slice(COLUMN["x"], COLUMN["y"] + 1)
 _CONTENTS = slice(COLUMN["mineral_contents"], COLUMN["vespene_contents"] + 1)
 _BUFFS = slice(COLUMN["buff_id_0"], COLUMN["buff_id_1"] + 1)
 _FLAGS = slice(FIELD["is_flying"], FIELD["is_burrowed"] + 1)
-_ADDON_CATEGORY = np.ones(max(ADDON_TYPES) + 2, np.int32)
-_ADDON_CATEGORY[0] = 0
-_ADDON_CATEGORY[list(ADDON_TYPES)] = np.arange(2, 2 + len(ADDON_TYPES))
 
 # Groups of the order: own, enemies, effects, allies, neutrals and what belongs to none, by alliance.
 _ENEMY_GROUP, _EFFECT_GROUP = 1, 2
@@ -179,8 +95,8 @@ def entity_order(found: Candidates, max_entities: int) -> NDArray[np.intp]:
 
     Where all do not fit, allies and neutrals are taken by their distance to own units too.
     """
-    alliances = np.clip(found.raw[COLUMN["alliance"]], 0, ENEMY)
-    groups = np.where(found.effects > 0, _EFFECT_GROUP, _GROUP_OF_ALLIANCE[alliances])
+    groups = np.take(_GROUP_OF_ALLIANCE, found.raw[COLUMN["alliance"]], mode="clip")
+    groups[found.effects > 0] = _EFFECT_GROUP
     crowded = len(groups) > max_entities
     by_distance = (groups > _EFFECT_GROUP) | (groups == _ENEMY_GROUP) if crowded else groups == _ENEMY_GROUP
     keys = groups.astype(np.float64) * _BEYOND_EVERY_DISTANCE
@@ -209,24 +125,41 @@ def write_entities(
         arrays: the entity arrays of one observation by key; padding is zeroed.
         last_action: whose units are marked as selected and targeted.
     """
-    max_entities = len(arrays[ENTITY_MASK])
-    order = entity_order(found, max_entities)
+    order = entity_order(found, len(arrays[ENTITY_MASK]))
     count = len(order)
     raw, values = np.take(found.raw, order, axis=1), np.take(found.values, order, axis=1)
-    for array in arrays.values():
-        array[count:] = 0
-    arrays[ENTITY_MASK][:count] = 1
+    write_mask(arrays, count)
     positions = np.clip(raw[_POSITION], 0, [[grid.width - 1], [grid.height - 1]])
     arrays[ENTITY_POSITIONS][:count] = positions.T
     type_indices = unit_type_index(raw[COLUMN["unit_type"]])
     categories = _categories(raw, values, found.effects[order], type_indices)
-    categories[-2:] = _marks_of_last_action(raw[COLUMN["tag"]], last_action)
     arrays[ENTITY_CATEGORIES][:count] = categories.T
     arrays[ENTITY_VALUES][:count] = _values(raw, values, positions, grid, type_indices).T
     arrays[ENTITY_CLASSES][:count] = _classes(raw, values).T
-    tags = np.zeros(max_entities, np.int64)
+    tags = np.zeros(len(arrays[ENTITY_MASK]), np.int64)
     tags[:count] = raw[COLUMN["tag"]]
+    write_marks(arrays, tags, last_action)
     return tags
+
+
+def write_mask(arrays: Mapping[str, NDArray[Any]], count: int) -> None:
+    """Mark the first `count` slots as real and zero the others."""
+    for array in arrays.values():
+        array[count:] = 0
+    arrays[ENTITY_MASK][:count] = 1
+
+
+def write_marks(arrays: Mapping[str, NDArray[Any]], tags: NDArray[np.int64], action: LastAction | None) -> None:
+    """Mark in the last two categories which units the last action selected, and which it targeted.
+
+    Args:
+        tags: of the slots [max_entities].
+    """
+    if action is not None and action.selected_tags:
+        selected = np.isin(tags, np.asarray(action.selected_tags, np.int64))
+        arrays[ENTITY_CATEGORIES][:, CATEGORY["was_selected"]] = selected & (tags != 0)
+    if action is not None and action.target_tag:
+        arrays[ENTITY_CATEGORIES][:, CATEGORY["was_targeted"]] = tags == action.target_tag
 
 
 def _categories(
@@ -243,8 +176,9 @@ def _categories(
         np.minimum(np.maximum(raw[_DIVIDED], 0) // _DIVISORS, _DIVIDED_HIGH),
         mined,
         np.where(buffs > 0, buff_index(buffs) + 1, 0),
-        np.take(_ADDON_CATEGORY, raw[COLUMN["addon_unit_type"]], mode="clip")[None],
-        values[_FLAGS],
+        np.take(ADDON_CATEGORY, raw[COLUMN["addon_unit_type"]], mode="clip")[None],
+        values[_FLAGS] != 0,
+        np.zeros((2, raw.shape[1])),
     )
     categories = np.empty((len(CATEGORY_NAMES), raw.shape[1]), np.int32)
     start = 0
@@ -252,16 +186,6 @@ def _categories(
         categories[start : start + len(part)] = part
         start += len(part)
     return categories
-
-
-def _marks_of_last_action(tags: NDArray[np.int64], action: LastAction | None) -> NDArray[np.int32]:
-    """Return which units were selected and which was targeted, [2, N]."""
-    marks = np.zeros((2, len(tags)), np.int32)
-    if action is not None and action.selected_tags:
-        marks[0] = np.isin(tags, np.asarray(action.selected_tags, np.int64))
-    if action is not None and action.target_tag:
-        marks[1] = tags == action.target_tag
-    return marks
 
 
 def _values(
@@ -275,14 +199,14 @@ def _values(
     longest = np.maximum(raw[COLUMN["buff_duration_max"]], 1)
     facing = values[FIELD["facing"]]
     entity_values = np.empty((len(VALUE_NAMES), raw.shape[1]), np.float32)
-    entity_values[: len(_SCALED)] = raw[_SCALED_ROWS] / _SCALES
-    entity_values[_VALUE["buff_fraction_left"]] = raw[COLUMN["buff_duration_remain"]] / longest
-    entity_values[_VALUE["facing_sine"]] = np.sin(facing)
-    entity_values[_VALUE["facing_cosine"]] = np.cos(facing)
-    entity_values[_VALUE["radius_div_4"]] = values[FIELD["radius"]] / 4
-    entity_values[_VALUE["height_div_16"]] = values[FIELD["z"]] / 16
-    entity_values[_VALUE["map_x"]] = positions[0] * (2 / (grid.width - 1)) - 1
-    entity_values[_VALUE["map_y"]] = positions[1] * (2 / (grid.height - 1)) - 1
+    entity_values[: len(SCALED)] = raw[_SCALED_ROWS] / _SCALES
+    entity_values[VALUE["buff_fraction_left"]] = raw[COLUMN["buff_duration_remain"]] / longest
+    entity_values[VALUE["facing_sine"]] = np.sin(facing)
+    entity_values[VALUE["facing_cosine"]] = np.cos(facing)
+    entity_values[VALUE["radius_div_4"]] = values[FIELD["radius"]] / 4
+    entity_values[VALUE["height_div_16"]] = values[FIELD["z"]] / 16
+    entity_values[VALUE["map_x"]] = positions[0] * (2 / (grid.width - 1)) - 1
+    entity_values[VALUE["map_y"]] = positions[1] * (2 / (grid.height - 1)) - 1
     entity_values[-len(ATTRIBUTE_NAMES) :] = UNIT_ATTRIBUTES[type_indices].T
     return entity_values
 
@@ -291,7 +215,7 @@ def _classes(raw: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.
     """Return the selection and the target classes [2, N] of ordered candidates."""
     unit_types, alliances = raw[COLUMN["unit_type"]], raw[COLUMN["alliance"]]
     is_target = (raw[COLUMN["tag"]] != 0) & (raw[COLUMN["is_in_cargo"]] == 0)
-    selectable = is_target & (alliances == OWN) & (raw[COLUMN["display_type"]] != _PLACEHOLDER)
+    selectable = is_target & (alliances == OWN) & (raw[COLUMN["display_type"]] != PLACEHOLDER)
     flying = values[FIELD["is_flying"]] > 0
     classes = np.empty((2, raw.shape[1]), np.int32)
     classes[0] = selection_classes(unit_types, selectable, values[FIELD["build_progress"]])

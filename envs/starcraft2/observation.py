@@ -26,12 +26,12 @@ from envs.starcraft2 import conditioning, planes, scalars, tables
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.conditioning import Statistic
 from envs.starcraft2.coordinates import GRID_SIZE, Grid
-from envs.starcraft2.entities import CATEGORY_SIZES, MAX_ENTITIES, VALUE_NAMES, candidates, write_entities
 from envs.starcraft2.entity_classes import NUM_SELECTION_CLASSES, TARGET_CLASS_NAMES
+from envs.starcraft2.entity_columns import CATEGORY_SIZES, MAX_ENTITIES, VALUE_NAMES
 from envs.starcraft2.functions import FUNCTIONS
-from envs.starcraft2.native_reader import unit_reader
-from envs.starcraft2.raw_units import COLUMN, raw_units
+from envs.starcraft2.raw_units import COLUMN
 from envs.starcraft2.scalars import LastAction
+from envs.starcraft2.unit_encoder import unit_encoder
 
 NUMBER_LIMIT = 1000.0
 _ENTITY_ARRAYS = (*ENTITY_KEYS, ENTITY_CLASSES)
@@ -62,7 +62,7 @@ class EncodedObservation:
 
 
 class ObservationEncoder:
-    """Encodes what one player sees in one game. Not to be shared between threads: it reuses its buffers.
+    """Encodes what one player sees in one game. Not to be shared between threads.
 
     Attributes:
         grid: the grid of entity positions and target points on this map.
@@ -90,7 +90,7 @@ class ObservationEncoder:
         self.max_entities = max_entities
         space = observation_space(max_entities=max_entities)
         self._specs: dict[str, Any] = {key: (space[key].shape, space[key].dtype) for key in _WRITTEN_KEYS}
-        self._read = unit_reader()
+        self._units = unit_encoder(self.grid)
         self._races = {player.player_id: _known_races(player) for player in game_info.player_info}
         self._away_race_hidden = away_race_hidden
         self._constant = np.zeros(scalars.NUM_SCALARS, np.float32)
@@ -123,11 +123,8 @@ class ObservationEncoder:
             observation = sc_pb.ResponseObservation.FromString(observation)
         state = observation.observation
         arrays = self.empty_arrays() if arrays is None else arrays
-        records = self._read(state.raw_data)
-        units = raw_units(records, self.grid)
-        found = candidates(units, records, state.raw_data.effects, self.grid)
-        entity_arrays = {key: arrays[key] for key in _ENTITY_ARRAYS}
-        tags = write_entities(entity_arrays, found, self.grid, last_action)
+        entities = {key: arrays[key] for key in _ENTITY_ARRAYS}
+        units, tags = self._units.encode(state.raw_data, entities, last_action)
         planes.write_minimap(state.feature_layer_data.minimap_renders, arrays[PLANES])
         encoded = EncodedObservation(
             arrays={key: arrays[key] for key in _WRITTEN_KEYS},

@@ -22,7 +22,7 @@ PLANE_HIGHS = (255, 3, 1, 1, 4, 1, 1, 1)
 """Largest value of each plane. visibility: 0 hidden, 1 seen before, 2 visible; player_relative as `alliance`."""
 MINIMAP_SIZE = 128
 
-_DTYPES = {8: np.dtype(np.uint8), 16: np.dtype("<u2"), 32: np.dtype("<i4")}
+_DTYPES: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype("<u2"), 32: np.dtype("<i4")}
 
 
 def unpack_image(image: Any) -> NDArray[Any] | None:

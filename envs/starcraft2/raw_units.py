@@ -114,18 +114,19 @@ def raw_units(records: UnitRecords, grid: Grid, *, with_passengers: bool = True)
     units[COLUMN["radius"]] = values[FIELD["radius"]] * grid.scale[0]
     units[_ORDER_COLUMNS] = raw_function_ids(values[_ORDER_FIELDS])
     units[COLUMN["tag"]] = records.tags[0, :count]
-    _write_addon_types(units[COLUMN["addon_unit_type"]], records)
+    write_addon_types(units[COLUMN["addon_unit_type"]], records)
     return units.T
 
 
 def vital_ratios(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return health, shield and energy [3, N] as fractions of their maxima, 0 where there is no maximum."""
     maxima = values[_VITAL_MAX_FIELDS]
-    ratios = np.zeros_like(maxima)
-    return np.divide(values[_VITAL_FIELDS], maxima, out=ratios, where=maxima > 0)
+    ratios: NDArray[np.float64] = np.zeros_like(maxima)
+    np.divide(values[_VITAL_FIELDS], maxima, out=ratios, where=maxima > 0)
+    return ratios
 
 
-def _write_addon_types(types: NDArray[np.int64], records: UnitRecords) -> None:
+def write_addon_types(types: NDArray[np.int64], records: UnitRecords) -> None:
     """Write the unit type of each unit's add-on, where it has one that is seen."""
     tags, addon_tags = records.tags[0, : records.num_units], records.tags[1]
     with_addon = np.flatnonzero(addon_tags)

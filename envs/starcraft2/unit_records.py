@@ -1,7 +1,7 @@
 """The units of an observation as plain numbers: one column of `RECORD_FIELDS` for each unit, from the raw protobuf.
 
 Everything that is derived from units (pysc2's `raw_units`, our entities) starts from these records. Two readers fill
-them: `read_units` in Python, which is always there, and `envs.starcraft2.native_reader`, which gives the same numbers.
+them: `read_units` in Python, which is always there, and `native_reader` in C, which gives the same numbers.
 """
 
 from __future__ import annotations

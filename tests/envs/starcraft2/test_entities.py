@@ -13,8 +13,8 @@ from benchmarks import starcraft2_frames as frames
 from envs.spaces import ENTITY_CATEGORIES, ENTITY_CLASSES, ENTITY_MASK, ENTITY_POSITIONS, ENTITY_VALUES
 from envs.starcraft2 import entities
 from envs.starcraft2.coordinates import Grid
-from envs.starcraft2.entities import ADDON_TYPES, CATEGORY_NAMES, CATEGORY_SIZES, FIRST_EFFECT_TYPE, VALUE_NAMES
 from envs.starcraft2.entity_classes import TARGET_CLASS_NAMES, UNFINISHED_CLASS, selection_class_of
+from envs.starcraft2.entity_columns import ADDON_TYPES, CATEGORY_NAMES, CATEGORY_SIZES, FIRST_EFFECT_TYPE, VALUE_NAMES
 from envs.starcraft2.raw_units import COLUMN, raw_units
 from envs.starcraft2.scalars import LastAction
 from envs.starcraft2.tables import BUFF_IDS, UNIT_TYPE_IDS, effect_index, unit_type_index

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks import starcraft2_frames as frames
 from envs.spaces import ACTION_MASK, OBSERVATION_KEYS, VALUE_SCALARS
-from envs.starcraft2 import entities, native_reader, observation
+from envs.starcraft2 import entities, native_library, observation
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.conditioning import Statistic
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder, layout_sha256, observation_space
@@ -29,7 +29,7 @@ def assert_equal(first: EncodedObservation, second: EncodedObservation) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 80), st.sampled_from([(168, 184), (216, 88)]))
-def test_observations_lie_in_their_space_whichever_reader_reads(seed: int, count: int, size: tuple[int, int]) -> None:
+def test_observations_lie_in_their_space_from_c_and_from_python(seed: int, count: int, size: tuple[int, int]) -> None:
     generator = np.random.default_rng(seed)
     width, height = size
     info = frames.game_info(generator, width=width, height=height)
@@ -41,7 +41,7 @@ def test_observations_lie_in_their_space_whichever_reader_reads(seed: int, count
     for key, array in encoded.arrays.items():
         assert space[key].contains(array), key
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(native_reader.NATIVE_VARIABLE, "0")
+        patch.setenv(native_library.NATIVE_VARIABLE, "0")
         in_python = ObservationEncoder(info, statistic=Statistic(build_order=(1, 2)))
     assert_equal(in_python.encode(message.SerializeToString(), last_action=LAST), encoded)
 

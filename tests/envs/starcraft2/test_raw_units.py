@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from benchmarks import starcraft2_frames as frames
 from envs.starcraft2.coordinates import Grid
-from envs.starcraft2.native_reader import NativeUnitReader, native_function
+from envs.starcraft2.native_library import native_library
+from envs.starcraft2.native_reader import NativeUnitReader, RecordRows
 from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES, raw_units
 from envs.starcraft2.unit_records import FIELD, RECORD_FIELDS, UnitRecords, read_units
 from tests.envs.starcraft2.pysc2_features import columns_that_differ, features, transform
@@ -17,7 +18,8 @@ from tests.envs.starcraft2.pysc2_features import columns_that_differ, features, 
 MAPS = [(168, 184), (216, 88), (32, 32), (64, 256)]
 
 
-def assert_same(records: UnitRecords, expected: UnitRecords) -> None:
+def assert_same(rows: RecordRows, expected: UnitRecords) -> None:
+    records = rows.records()
     assert records.num_units == expected.num_units
     for row, name in enumerate(RECORD_FIELDS):
         np.testing.assert_array_equal(records.values[row], expected.values[row], name)
@@ -25,10 +27,10 @@ def assert_same(records: UnitRecords, expected: UnitRecords) -> None:
 
 
 def native_reader() -> NativeUnitReader:
-    function = native_function()
-    if function is None:
-        pytest.skip("there is no C compiler, or the C reader is switched off")
-    return NativeUnitReader(function)
+    library = native_library()
+    if library is None:
+        pytest.skip("there is no C compiler, or C is switched off")
+    return NativeUnitReader(library)
 
 
 def test_columns_are_those_of_pysc2() -> None:
@@ -69,17 +71,9 @@ def test_any_number_of_units(num_units: int) -> None:
         assert_same(reader.read(message), records)
 
 
-def test_records_of_one_reading_outlive_the_next() -> None:
-    reader, generator = native_reader(), np.random.default_rng(0)
-    first, second = (frames.observation(generator, num_units=20).observation.raw_data for _ in range(2))
-    records = reader.read(first)
-    reader.read(second)
-    assert_same(records, read_units(first))
-
-
 def test_absent_fields_hold_the_defaults_of_the_protocol(raw_message: Any) -> None:
     raw_message.units.add()
-    for records in (read_units(raw_message), native_reader().read(raw_message)):
+    for records in (read_units(raw_message), native_reader().read(raw_message).records()):
         assert records.values[FIELD["alliance"], 0] == 1
         assert records.values[FIELD["display_type"], 0] == 1
         assert records.values[FIELD["health"], 0] == 0

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 
 from envs.starcraft2.compatibility import sc_pb
-from envs.starcraft2.entities import ALLY, ENEMY, OWN
-from envs.starcraft2.native_reader import native_function, unit_reader
+from envs.starcraft2.coordinates import Grid
+from envs.starcraft2.entity_columns import ALLY, ENEMY, OWN
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder, observation_space
 from envs.starcraft2.planes import static_grids
 from envs.starcraft2.raw_units import COLUMN
 from envs.starcraft2.tables import buff_index, unit_type_index, upgrade_index
+from envs.starcraft2.unit_encoder import PythonUnitEncoder, entity_arrays
 from envs.starcraft2.unit_records import FIELD, read_units
 from tests.envs.starcraft2.pysc2_features import columns_that_differ, minimap_planes, transform
 from tests.envs.starcraft2.recorded_game import recorded_game
@@ -47,11 +47,15 @@ def check(info: Any, message: Any, encoder: ObservationEncoder) -> EncodedObserv
     return encoded
 
 
-def check_readers(message: Any) -> None:
-    raw = message.observation.raw_data
-    records, expected = unit_reader()(raw), read_units(raw)
-    np.testing.assert_array_equal(records.values, expected.values)
-    np.testing.assert_array_equal(records.tags, expected.tags)
+def check_in_python(message: Any, encoded: EncodedObservation, info: Any) -> None:
+    """Compare the units and entities that C made, where there is a compiler, with those that Python makes."""
+    encoder = PythonUnitEncoder(Grid(info.start_raw.map_size))
+    arrays = entity_arrays(512)
+    units, tags = encoder.encode(message.observation.raw_data, arrays, None)
+    np.testing.assert_array_equal(encoded.raw_units, units)
+    np.testing.assert_array_equal(encoded.tags, tags)
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(encoded.arrays[key], array, key)
 
 
 def check_ids(encoded: EncodedObservation) -> None:
@@ -71,7 +75,7 @@ def test_every_moment_of_a_recorded_game_for_both_players() -> None:
         for message in messages:
             encoded = check(game.game_info, message, encoder)
             check_ids(encoded)
-            check_readers(message)
+            check_in_python(message, encoded, game.game_info)
     assert (encoded.raw_units[:, COLUMN["alliance"]] == OWN).sum() > 80
     assert (encoded.raw_units[:, COLUMN["alliance"]] == ENEMY).sum() > 0
 
@@ -79,8 +83,9 @@ def test_every_moment_of_a_recorded_game_for_both_players() -> None:
 def test_recorded_ladder_maps() -> None:
     names = []
     for name, info, message in recorded_maps():
-        check_ids(check_without_minimap(info, message))
-        check_readers(message)
+        encoded = check_without_minimap(info, message)
+        check_ids(encoded)
+        check_in_python(message, encoded, info)
         names.append(name)
     assert len(names) >= 11
 
@@ -134,9 +139,3 @@ def test_own_units_come_first_then_enemies() -> None:
     assert alliances[groups[0] + 1] == ENEMY
     assert len(groups) == 2
     assert ALLY not in alliances
-
-
-def test_the_native_reader_is_what_is_tested_here() -> None:
-    if native_function() is None:
-        pytest.skip("there is no C compiler, or the C reader is switched off")
-    assert unit_reader() is not read_units

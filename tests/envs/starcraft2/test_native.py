@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 from benchmarks import starcraft2_frames as frames
-from envs.starcraft2 import native_reader
-from envs.starcraft2.native_reader import NativeUnitReader, build, cache_directory, native_function, unit_reader
-from envs.starcraft2.unit_records import read_units
+from envs.starcraft2 import native_library, unit_encoder
+from envs.starcraft2.coordinates import Grid
+from envs.starcraft2.native_encoder import NativeUnitEncoder
+from envs.starcraft2.native_library import build, cache_directory
+from envs.starcraft2.native_reader import NativeUnitReader
+from envs.starcraft2.unit_encoder import PythonUnitEncoder, entity_arrays
+
+GRID = Grid((168, 184))
 
 
 class Bytes:
@@ -26,17 +31,17 @@ class Bytes:
 
 @pytest.fixture
 def reader() -> NativeUnitReader:
-    function = native_function()
-    if function is None:
-        pytest.skip("there is no C compiler, or the C reader is switched off")
-    return NativeUnitReader(function)
+    library = native_library.native_library()
+    if library is None:
+        pytest.skip("there is no C compiler, or C is switched off")
+    return NativeUnitReader(library)
 
 
 @pytest.fixture
 def not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(native_reader, "_loaded", [])
+    monkeypatch.setattr(native_library, "_loaded", [])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(native_reader.NATIVE_VARIABLE, raising=False)
+    monkeypatch.delenv(native_library.NATIVE_VARIABLE, raising=False)
     return tmp_path / "perceiver-star"
 
 
@@ -64,33 +69,50 @@ def test_garbage_does_no_harm(reader: NativeUnitReader) -> None:
             records = reader.read(Bytes(bytes(changed)))
         except ValueError:
             continue
-        assert records.values.shape[1] >= records.num_units
+        assert len(records.values) >= records.num_units
+
+
+def is_python() -> bool:
+    return isinstance(unit_encoder.unit_encoder(GRID), PythonUnitEncoder)
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(native_reader.NATIVE_VARIABLE, "0")
-    assert native_function() is None
-    assert unit_reader() is read_units
+    monkeypatch.setenv(native_library.NATIVE_VARIABLE, "0")
+    assert native_library.native_library() is None
+    assert is_python()
 
 
-def test_without_a_compiler_units_are_read_in_python(not_loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_what_encodes_where_there_is_a_compiler(reader: NativeUnitReader) -> None:
+    assert isinstance(unit_encoder.unit_encoder(GRID), NativeUnitEncoder)
+
+
+def test_without_a_compiler_units_are_encoded_in_python(not_loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert unit_reader() is read_units
+    assert is_python()
     assert not list(not_loaded.glob("*.so"))
 
 
-def test_a_reader_that_reads_otherwise_is_not_used(not_loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Any) -> None:
-        raise ValueError("the compiled reader does not read what the Python reader reads")
+def test_a_library_that_gives_other_numbers_is_not_used(
+    reader: NativeUnitReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("envs.starcraft2.native_encoder.OWN", 4)
+    assert is_python()
+    assert "does not give the same numbers" in caplog.text
 
-    monkeypatch.setattr(native_reader, "_check", refuse)
-    assert unit_reader() is read_units
+
+def test_arrays_that_c_cannot_write_into_are_refused(reader: NativeUnitReader) -> None:
+    encoder = unit_encoder.unit_encoder(GRID)
+    message = frames.observation(np.random.default_rng(0), num_units=2).observation.raw_data
+    for wrong in (np.zeros((8, 2), np.int64), np.zeros((8, 3), np.int32), np.zeros((2, 8), np.int32).T):
+        arrays = {**entity_arrays(8), "entity_positions": wrong}
+        with pytest.raises(ValueError, match="expected entity_positions as a contiguous int32 array of 2 columns"):
+            encoder.encode(message, arrays, None)
 
 
 def test_it_is_compiled_once_into_a_folder_of_our_own(
     reader: NativeUnitReader, not_loaded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert native_function() is not None
+    assert native_library.native_library() is not None
     assert not_loaded.stat().st_mode & 0o077 == 0
     (library,) = not_loaded.iterdir()
 
@@ -106,4 +128,4 @@ def test_a_folder_that_others_can_write_is_refused(not_loaded: Path) -> None:
     os.chmod(not_loaded, 0o777)
     with pytest.raises(OSError, match="chmod 700"):
         cache_directory()
-    assert unit_reader() is read_units
+    assert is_python()

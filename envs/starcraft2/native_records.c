@@ -20,7 +20,7 @@ typedef struct {
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 enum { MAX_BUFFS = 2, MAX_ORDERS = 4, MAX_PROGRESSES = 2, NUM_TAGS = 3 };
 
-static uint64_t read_varint(Reader *reader) {
+static uint64_t read_long_varint(Reader *reader) {
     uint64_t value = 0;
     for (int shift = 0; shift < 70; shift += 7) {
         if (reader->next >= reader->end) break;
@@ -31,6 +31,11 @@ static uint64_t read_varint(Reader *reader) {
     reader->failed = 1;
     reader->next = reader->end;
     return 0;
+}
+
+static inline uint64_t read_varint(Reader *reader) {
+    if (reader->next < reader->end && *reader->next < 128) return *reader->next++;
+    return read_long_varint(reader);
 }
 
 static double read_float(Reader *reader) {
@@ -108,23 +113,19 @@ static void add_buff(double buff, const Layout *layout, double *row, int *num_bu
     *num_buffs += 1;
 }
 
-/* Fills the row of a unit where there is one; counts its passengers. */
-static int read_unit(Reader reader, const Layout *layout, double *row, int64_t *tags, int64_t *num_passengers) {
+/* Fills the row of a unit, all defaults before; its passengers are counted in is_in_cargo. */
+static int read_unit(Reader reader, const Layout *layout, double *row, int64_t *tags) {
     int num_buffs = 0;
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader), field = key >> 3;
         int wire_type = key & 7;
-        if (field == 24) *num_passengers += 1;
-        if (row == NULL || field == 24) {
-            skip(&reader, wire_type);
-        } else if (field == 3 || field == 23 || field == 34) {
-            if (wire_type != VARINT) return 1;
+        if (field < MAX_FIELDS && layout->unit_columns[field] >= 0) {
+            row[layout->unit_columns[field]] = read_number(&reader, wire_type);
+        } else if ((field == 3 || field == 23 || field == 34) && wire_type == VARINT) {
             tags[field == 3 ? 0 : field == 23 ? 1 : 2] = (int64_t)read_varint(&reader);
-        } else if (field == 6) {
-            if (wire_type != BYTES) return 1;
+        } else if (field == 6 && wire_type == BYTES) {
             reader.failed |= read_point(read_bytes(&reader), row + layout->x);
-        } else if (field == 22) {
-            if (wire_type != BYTES) return 1;
+        } else if (field == 22 && wire_type == BYTES) {
             reader.failed |= read_order(read_bytes(&reader), layout, row);
         } else if (field == 27 && wire_type == BYTES) {
             Reader packed = read_bytes(&reader);
@@ -132,9 +133,8 @@ static int read_unit(Reader reader, const Layout *layout, double *row, int64_t *
             reader.failed |= packed.failed;
         } else if (field == 27) {
             add_buff(read_number(&reader, wire_type), layout, row, &num_buffs);
-        } else if (field < MAX_FIELDS && layout->unit_columns[field] >= 0) {
-            row[layout->unit_columns[field]] = read_number(&reader, wire_type);
         } else {
+            if (field == 24 && wire_type == BYTES) row[layout->is_in_cargo] += 1;
             skip(&reader, wire_type);
         }
     }
@@ -172,11 +172,13 @@ static int read_passengers(Reader reader, const Layout *layout, const double *ca
     return reader.failed;
 }
 
-/* Returns the number of rows that units and passengers need, or -1 where the bytes are no ObservationRaw. Rows are
- * written only where `capacity` holds them all: call again with more where it does not. `num_units` gets the units. */
+/* Returns the number of rows that units and passengers need, or -1 where the bytes are no ObservationRaw. Rows are all
+ * written only where `capacity` holds them: call again with more where it does not. `num_units` gets the units. */
 int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layout *layout, double *values,
                                   int64_t *tags, int64_t capacity, int64_t *num_units) {
     int64_t units = 0, passengers = 0;
+    double spare_row[MAX_COLUMNS];
+    int64_t spare_tags[NUM_TAGS];
     Reader reader = {data, data + size, 0};
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader);
@@ -184,21 +186,20 @@ int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layou
             skip(&reader, key & 7);
             continue;
         }
-        int fits = units < capacity;
-        double *row = fits ? values + units * layout->num_columns : NULL;
-        int64_t *unit_tags = fits ? tags + units * NUM_TAGS : NULL;
-        if (fits) {
-            memcpy(row, layout->unit_defaults, (size_t)layout->num_columns * sizeof(double));
-            memset(unit_tags, 0, NUM_TAGS * sizeof(int64_t));
-        }
-        reader.failed |= read_unit(read_bytes(&reader), layout, row, unit_tags, &passengers);
+        double *row = units < capacity ? values + units * layout->num_columns : spare_row;
+        int64_t *unit_tags = units < capacity ? tags + units * NUM_TAGS : spare_tags;
+        memcpy(row, layout->unit_defaults, (size_t)layout->num_columns * sizeof(double));
+        memset(unit_tags, 0, NUM_TAGS * sizeof(int64_t));
+        reader.failed |= read_unit(read_bytes(&reader), layout, row, unit_tags);
+        passengers += (int64_t)row[layout->is_in_cargo];
         units += 1;
     }
     *num_units = units;
     if (reader.failed) return -1;
     if (passengers == 0 || units + passengers > capacity) return units + passengers;
 
-    int64_t carrier = 0, next_row = units;
+    int64_t next_row = units;
+    double *carrier = values;
     reader.next = data;
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader);
@@ -206,15 +207,14 @@ int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layou
             skip(&reader, key & 7);
             continue;
         }
-        Reader unit = read_bytes(&reader), again = unit;
-        int64_t count = 0;
-        if (read_unit(unit, layout, NULL, NULL, &count)) return -1;
-        double *carrier_row = values + carrier * layout->num_columns;
-        if (count && read_passengers(again, layout, carrier_row, values + next_row * layout->num_columns,
+        Reader unit = read_bytes(&reader);
+        int64_t count = (int64_t)carrier[layout->is_in_cargo];
+        if (count && read_passengers(unit, layout, carrier, values + next_row * layout->num_columns,
                                      tags + next_row * NUM_TAGS))
             return -1;
+        carrier[layout->is_in_cargo] = 0;
         next_row += count;
-        carrier += 1;
+        carrier += layout->num_columns;
     }
     return next_row;
 }

@@ -1,83 +1,26 @@
-"""A recorded game of two Terran players that the source package of pysc2-evolved holds."""
+"""Where the recorded game of two Terran players is found."""
 
 from __future__ import annotations
 
 import os
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from envs.starcraft2.compatibility import sc_pb
+from benchmarks.starcraft2_recorded_game import ARCHIVE, RecordedGame, read_game
 
 ARCHIVE_VARIABLE = "PYSC2_EVOLVED_ARCHIVE"
-_ARCHIVE = "pysc2_evolved-1.1.1.tar.gz"
-_MEMBER = "pysc2_evolved-1.1.1/src/pysc2_evolved/env/converter/cc/test_data/recordings/tvt_trunk.pb"
 _REPOSITORY = Path(__file__).resolve().parents[3]
-_VARINT, _BYTES = 0, 2
-
-
-class RecordedGame(NamedTuple):
-    """Messages of one game: what both players see at a number of moments."""
-
-    game_info: Any
-    observations: list[Any]
-    opponent_observations: list[Any]
 
 
 def recorded_game() -> RecordedGame:
     """Return the game; skip the test where the archive is in none of the usual places."""
     named = os.environ.get(ARCHIVE_VARIABLE)
-    places = [Path(named)] if named else [_REPOSITORY.parent / _ARCHIVE, _REPOSITORY.parent.parent / _ARCHIVE]
+    places = [Path(named)] if named else [_REPOSITORY.parent / ARCHIVE, _REPOSITORY.parent.parent / ARCHIVE]
     archive = next((place for place in places if place.is_file()), None)
     if archive is None:
         pytest.skip(
-            f"needs the recorded game in {_ARCHIVE}: pip download --no-deps --no-binary :all: pysc2_evolved==1.1.1, "
+            f"needs the recorded game in {ARCHIVE}: pip download --no-deps --no-binary :all: pysc2_evolved==1.1.1, "
             f"then set {ARCHIVE_VARIABLE} to its path"
         )
-    with tarfile.open(archive) as opened:
-        member = opened.extractfile(_MEMBER)
-        assert member is not None
-        return _parse(member.read())
-
-
-def _parse(episode: bytes) -> RecordedGame:
-    """Read pysc2's RecordedEpisode: the game info (field 1), and what is seen at each moment (field 2)."""
-    info = sc_pb.ResponseGameInfo()
-    game = RecordedGame(info, [], [])
-    for number, content in _fields(memoryview(episode)):
-        if number == 1:
-            info.MergeFromString(bytes(content))
-        elif number == 2:
-            moment = dict(_fields(content))
-            game.observations.append(sc_pb.ResponseObservation.FromString(bytes(moment[1])))
-            game.opponent_observations.append(sc_pb.ResponseObservation.FromString(bytes(moment[2])))
-    return game
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the content of each field of a serialised message."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        content: Any
-        content, position = _varint(message, position)
-        if key & 7 == _BYTES:
-            position += content
-            content = message[position - content : position]
-        elif key & 7 != _VARINT:
-            raise ValueError(f"expected numbers and bytes only, got wire type {key & 7} in field {key >> 3}")
-        yield key >> 3, content
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-        shift += 7
+    return read_game(archive)

@@ -206,9 +206,9 @@ def acquire(world: World) -> None:
         unit.locate(loop)
         if not unit.carrier and unit.type != LARVA:
             prey.append(unit)
-        if unit.engaged == 0 and unit.facts.weapons and not unit.facts.worker and unit.done_at <= loop:
-            if unit.idle_or_attacking() or unit.orders[0].ability in (HOLD,):
-                fighters.setdefault(unit.owner, []).append(unit)
+        armed = unit.facts.weapons and not unit.facts.worker and unit.done_at <= loop
+        if unit.engaged == 0 and armed and (unit.idle_or_attacking() or unit.orders[0].ability == HOLD):
+            fighters.setdefault(unit.owner, []).append(unit)
     for owner, mine in fighters.items():
         foes = [unit for unit in prey if unit.owner != owner]
         if foes:

@@ -11,7 +11,7 @@ import numpy as np
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
 from . import ai, combat, economy, mini_games, orders, vision
-from .facts import GEYSER, MINERAL_FIELD, NEUTRAL_OWNER, SMALL_MINERAL_FIELD, UNITS
+from .facts import GEYSER, MINERAL_FIELD, NEUTRAL_OWNER, PERMANENTLY_CLOAKED, SMALL_MINERAL_FIELD, UNITS
 from .terrain import MINI_GAMES, Terrain, generate
 from .unit import Order, Player, Unit
 
@@ -70,6 +70,7 @@ class World:
         x, y = self.terrain.clamp(x, y)
         z = self.terrain.ground(x, y) + (3.75 if UNITS[unit_type].flying else 0.0)
         unit = Unit((1 << 32) + (self._tags << 18) + 1, unit_type, owner, x, y, z, self.loop)
+        unit.cloaked = unit_type in PERMANENTLY_CLOAKED and not build_loops
         self.units[unit.tag] = unit
         if owner == NEUTRAL_OWNER:
             self.neutrals.append(unit)

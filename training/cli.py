@@ -200,7 +200,7 @@ def recipes(arguments: list[str]) -> int:
 
     _refuse(arguments, "recipes")
     for name, recipe in RECIPES.items():
-        print(f"{name:<16} {recipe().hardware:<40} {(recipe.__doc__ or '').partition(chr(10))[0]}")
+        print(f"{name:<24} {recipe().hardware:<44} {(recipe.__doc__ or '').partition(chr(10))[0]}")
     return 0
 
 

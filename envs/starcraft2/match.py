@@ -195,7 +195,7 @@ class Match:
         game.step(target - now)
         messages = game.observe()
         self._game_loop = int(messages[0].observation.game_loop)
-        has_ended = game.has_ended
+        has_ended = game.has_ended or any(message.player_result for message in messages)
         if not has_ended and self._game_loop != target:
             raise GameFaultError(GARBAGE, f"the game is at loop {self._game_loop} after a step to {target}")
         truncated = not has_ended and self._game_loop >= self.settings.max_game_loops

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from envs.errors import GameCrashedError, GameVersionError
@@ -200,6 +201,18 @@ def test_many_episodes_do_not_grow_memory(stand_in: Path) -> None:
                 sizes.append(_resident_mib())
         assert sizes[1] - sizes[0] < 8, sizes
         assert env.faults == {}
+
+
+def test_restarts_leave_no_threads_and_no_open_files(stand_in: Path) -> None:
+    with vector_env([None]) as env:
+        held = []
+        for _ in range(5):
+            env.reset()
+            held.append((threading.active_count(), psutil.Process().num_fds()))
+            _kill(env.process_ids[1])
+            env.step(no_ops(env))
+        assert env.restarts == 4
+        assert held[1] == held[-1], held
 
 
 def _kill(process_id: int) -> None:

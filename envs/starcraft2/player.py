@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.function_calls import COMPONENT_NAMES, FIRST_SELECTED, FUNCTION, TARGET_ENTITY
-from envs.spaces import ACTION_MASK, ENTITY_CLASSES, SCALARS, VALUE_SCALARS
+from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, SCALARS, VALUE_SCALARS
 from envs.starcraft2 import actions
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.functions import FUNCTIONS
@@ -72,7 +72,11 @@ class Player:
         if self._guidance is not None:
             race, opponent_race = _races(game_info, message.observation.player_common.player_id)
             self._followed = self._guidance.begin(generator, race=race, opponent_race=opponent_race, map_name=map_name)
-        self._encoder = ObservationEncoder(game_info, statistic=self._followed.shown if self._followed else None)
+        self._encoder = ObservationEncoder(
+            game_info,
+            max_entities=len(self._arrays[ENTITY_MASK]),
+            statistic=self._followed.shown if self._followed else None,
+        )
         self._last_action = None
         self._seen = None
         self.next_decision = int(message.observation.game_loop)

@@ -30,6 +30,8 @@ from envs.starcraft2.installation import program_environment, program_path, work
 
 HOST = "127.0.0.1"
 _LAUNCHER = Path(__file__).with_name("launcher.py")
+# Where there is a screen; on Linux the game draws nothing unless it is asked to.
+_SMALL_WINDOW = ["-displayMode", "0", "-windowwidth", "640", "-windowheight", "480", "-windowx", "50", "-windowy", "50"]
 _LOG_TAIL_BYTES = 2000
 _KILL_TIMEOUT_SECONDS = 10.0
 _Answer = TypeVar("_Answer")
@@ -67,7 +69,7 @@ class GameProcess:
         self._folder = Path(tempfile.mkdtemp(prefix="perceiver-star-sc2-"))
         self.port = free_ports(1)[0]
         command = [str(program), "-listen", HOST, "-port", str(self.port), "-dataDir", f"{directory}/"]
-        command += ["-tempDir", f"{self._folder}/"]
+        command += ["-tempDir", f"{self._folder}/", *([] if platform.system() == "Linux" else _SMALL_WINDOW)]
         if data_version is not None:
             command += ["-dataVersion", data_version.upper()]
         try:
@@ -141,9 +143,14 @@ class GameProcess:
         deadline = time.monotonic() + timeout_seconds
         with faults_reported("the first connection", self):
             try:
-                return _Controller(self, deadline, self._request_timeout_seconds)
+                controller = _Controller(self, deadline, self._request_timeout_seconds)
             except compatibility.remote_controller.ConnectError as error:
                 raise GameFaultError(START, f"StarCraft II did not start: {error}") from error
+        end = self.describe_end()
+        if end:  # another game got the port first, and it was that one which answered
+            controller.drop()
+            raise GameFaultError(START, f"StarCraft II did not start: {end}")
+        return controller
 
 
 class _Controller(compatibility.remote_controller.RemoteController):  # type: ignore[misc]

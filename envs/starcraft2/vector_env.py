@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from envs.errors import GameCrashedError
 from envs.function_calls import FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.entity_columns import MAX_ENTITIES
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import find_map
 from envs.starcraft2.guidance import HumanGuidance
@@ -61,6 +62,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponent_race: of player 1 or of the AIs that do not name theirs.
         max_game_loops: game loops after which an episode is truncated; default the map's own.
         reward_weights: weight of each of `reward_term_names` in the reward.
+        max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
         guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
         limits: how often an agent may act.
         process: how the game's processes are started, watched and renewed.
@@ -92,6 +94,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponent_race: str = "random",
         max_game_loops: int | None = None,
         reward_weights: ArrayLike | None = None,
+        max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008
@@ -108,6 +111,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self.max_game_loops = self.map.max_game_loops if max_game_loops is None else max_game_loops
         require_positive(
             max_game_loops=self.max_game_loops,
+            max_entities=max_entities,
             replay_interval=replay_interval,
             num_threads=1 if num_threads is None else num_threads,
         )
@@ -115,8 +119,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self.num_envs = len(self.rows)
         self.reward_term_names = names_of_terms(self.map, guidance)
         self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
-        self.single_observation_space = observation_space(with_value_scalars=True)
-        self.single_action_space: FunctionCallSpace = function_calls_space()
+        self.single_observation_space = observation_space(max_entities=max_entities, with_value_scalars=True)
+        self.single_action_space: FunctionCallSpace = function_calls_space(max_entities)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
@@ -283,5 +287,9 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         """Let the games quit."""
         if not self._is_closed:
             self._is_closed = True
-            self._in_parallel([match.close for match in self._matches])
+            try:
+                self._in_parallel([match.close for match in self._matches])
+            except RuntimeError:  # Python is exiting, and its threads take no more tasks
+                for match in self._matches:
+                    match.kill()
             self._threads.shutdown()

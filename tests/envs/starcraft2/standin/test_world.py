@@ -22,7 +22,7 @@ def game(races: tuple[int, int] = (TERRAN, ZERG), seed: int = 3, difficulty: int
     human = difficulty == 0
     players = [
         Player(1, races[0], races[0], human, difficulty=difficulty),
-        Player(2, races[1], races[1], True if human else False, difficulty=difficulty),
+        Player(2, races[1], races[1], human, difficulty=difficulty),
     ]
     return World(name, players, seed)
 
@@ -252,7 +252,7 @@ def test_fog_hides_units_and_remembers_structures() -> None:
 
     world.step(16)
     assert seen() == {}
-    assert set(dict((u.tag, d) for u, d in visible_units(view, lift_fog=True) if u.owner == 2).values()) == {3}
+    assert {d for u, d in visible_units(view, lift_fog=True) if u.owner == 2} == {3}
     depot = next(u for u in world.of(2) if u.facts.structure)
     scout.x, scout.y = depot.x - 4, depot.y
     marine.owner = 1
@@ -267,13 +267,18 @@ def test_fog_hides_units_and_remembers_structures() -> None:
     assert depot.tag in seen(), "nobody saw it fall"
 
 
+def visible_tags(view: View) -> dict[int, int]:
+    return {unit.tag: display for unit, display in visible_units(view)}
+
+
 def test_the_cloaked_need_a_detector() -> None:
     world, (templar, marine) = field((76, 2, 30.0, 30.0), (MARINE, 1, 33.0, 30.0))
     world.step(16)
     view = View(world, world.players[1], interface(), sees_all=False)
-    assert dict((u.tag, d) for u, d in visible_units(view))[templar.tag] == 3
+    marine.health = 1000.0
+    assert visible_tags(view)[templar.tag] == 3
     assert marine.engaged == 0
     world.create(23, 1, 31.0, 34.0)
     world.step(32)
-    assert dict((u.tag, d) for u, d in visible_units(view))[templar.tag] == 1
+    assert visible_tags(view)[templar.tag] == 1
     assert marine.engaged == templar.tag

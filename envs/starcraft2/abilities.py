@@ -43,6 +43,10 @@ class Ability:
         source: unit type that is used up by it, 0 for none.
         upgrade: upgrade that it researches, 0 for none.
         minerals, vespene, supply: what is paid for it.
+        state: what one of these units must be for it: "busy" (has orders), "loaded" (has passengers), "carrying" (has
+            resources with it), or "" for anything.
+        while_orders: abilities of which an own unit must have one as its order, where there are any.
+        available: whether the game has it at all; versions take abilities out.
     """
 
     units: tuple[int, ...] = ()
@@ -54,6 +58,9 @@ class Ability:
     minerals: int = 0
     vespene: int = 0
     supply: float = 0.0
+    state: str = ""
+    while_orders: tuple[int, ...] = ()
+    available: bool = True
 
 
 def _read() -> dict[int, Ability]:
@@ -63,6 +70,7 @@ def _read() -> dict[int, Ability]:
 
 def _ability(row: Mapping[str, str]) -> Ability:
     needs = [need.split(":") for need in row["needs"].split()]
+    orders = tuple(int(word[len("order:") :]) for word in row["during"].split() if word.startswith("order:"))
     return Ability(
         units=tuple(int(unit) for unit in row["units"].split()),
         required_units=tuple(int(number) for kind, number in needs if kind == "unit"),
@@ -73,6 +81,8 @@ def _ability(row: Mapping[str, str]) -> Ability:
         minerals=int(row["minerals"] or 0),
         vespene=int(row["vespene"] or 0),
         supply=float(row["supply"] or 0),
+        state="" if orders else row["during"],
+        while_orders=orders,
     )
 
 
@@ -81,17 +91,21 @@ ABILITIES: Mapping[int, Ability] = _read()
 
 
 def costs_from_game(game_data: Any, abilities: Mapping[int, Ability] = ABILITIES) -> dict[int, Ability]:
-    """Return the abilities with the costs of the running game.
+    """Return the abilities with the costs of the running game, and whether it has them at all.
 
     The game tells what a unit is worth altogether, so what the ability uses up is taken off: an Orbital Command costs
     what it is worth above a Command Center. Where it tells no cost, the pinned one stays.
 
     Args:
-        game_data: `sc_pb.ResponseData`, with units and upgrades.
+        game_data: `sc_pb.ResponseData`, with abilities, units and upgrades.
     """
     units = {unit.unit_id: unit for unit in game_data.units}
     upgrades = {upgrade.upgrade_id: upgrade for upgrade in game_data.upgrades}
-    return {number: _priced(ability, units, upgrades) for number, ability in abilities.items()}
+    missing = {ability.ability_id for ability in game_data.abilities if not ability.available}
+    return {
+        number: replace(_priced(ability, units, upgrades), available=number not in missing)
+        for number, ability in abilities.items()
+    }
 
 
 def _priced(ability: Ability, units: Mapping[int, Any], upgrades: Mapping[int, Any]) -> Ability:

@@ -7,14 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.function_calls import COMPONENT_NAMES, FIRST_SELECTED
+from envs.function_calls import (
+    COMPONENT_NAMES,
+    DELAY,
+    FIRST_SELECTED,
+    QUEUED,
+    REPEAT,
+    SELECTED,
+    TARGET_ENTITY,
+    TARGET_POINT,
+    FunctionCallSpace,
+)
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.coordinates import Grid
 from envs.starcraft2.functions import FUNCTION_BY_ABILITY, FUNCTION_BY_NAME, FUNCTIONS, GENERAL_ABILITY, Function
+from envs.starcraft2.scalars import LastAction
 
 MAX_SELECTED = 64
-_QUEUED, _REPEAT, _TARGET_ENTITY, _TARGET_POINT = (
-    COMPONENT_NAMES.index(name) for name in ("queued", "repeat", "target_entity", "target_point")
+_DELAY, _QUEUED, _REPEAT, _TARGET_ENTITY, _TARGET_POINT = (
+    COMPONENT_NAMES.index(name) for name in (DELAY, QUEUED, REPEAT, TARGET_ENTITY, TARGET_POINT)
 )
 _CAMERA = FUNCTION_BY_NAME["raw_move_camera"]
 
@@ -28,7 +39,7 @@ def no_op(max_entities: int, max_selected: int = MAX_SELECTED) -> NDArray[np.int
 
 def delay(action: NDArray[np.integer]) -> int:
     """Return the game loops until the next decision, from 1."""
-    return int(action[COMPONENT_NAMES.index("delay")]) + 1
+    return int(action[_DELAY]) + 1
 
 
 def to_protobuf(action: NDArray[np.integer], tags: NDArray[np.integer], grid: Grid) -> list[Any]:
@@ -161,3 +172,49 @@ def _set_point(point: Any, action: NDArray[np.integer], grid: Grid) -> None:
 def _cell(point: Any, grid: Grid) -> int:
     x, y = grid.to_cells(np.array([[point.x, point.y]]))[0]
     return int(y) * grid.width + int(x)
+
+
+def last_action(action: NDArray[np.integer], tags: NDArray[np.integer]) -> LastAction:
+    """Return a call as the next observation shows it: with the tags of the units in its slots."""
+    function = _function(int(action[0]))
+    selected = action[FIRST_SELECTED:]
+    return LastAction(
+        function=function.index,
+        delay=int(action[_DELAY]),
+        queued=int(action[_QUEUED]),
+        repeat=int(action[_REPEAT]),
+        selected_tags=tuple(int(tag) for tag in tags[selected[selected < len(tags)]]),
+        target_tag=int(tags[action[_TARGET_ENTITY]]) if function.kind == "cmd_unit" else 0,
+    )
+
+
+def keep_allowed(
+    action: NDArray[np.int64], entity_classes: NDArray[np.integer], space: FunctionCallSpace
+) -> NDArray[np.int64] | None:
+    """Return a call with only the selected units that take its function; None if none is left or its target is barred.
+
+    Players order mixed groups, of which only some units take the order; the pointer to the others would be masked.
+
+    Args:
+        action: int64 [6 + K].
+        entity_classes: [E, 2] of the observation it belongs to.
+        space: which classes each function allows.
+    """
+    function = _function(int(action[0]))
+    names = function.arguments
+    if TARGET_ENTITY in names:
+        target_class = int(entity_classes[action[_TARGET_ENTITY], 1])
+        if not target_class or not space.target_table[function.index, target_class]:
+            return None
+    if SELECTED not in names:
+        return action
+    slots = action[FIRST_SELECTED:]
+    slots = slots[slots != space.max_entities]
+    classes = entity_classes[slots, 0]
+    slots = slots[space.selection_table[function.index, classes] & (classes > 0)]
+    if not len(slots):
+        return None
+    kept = action.copy()
+    kept[FIRST_SELECTED:] = space.max_entities
+    kept[FIRST_SELECTED : FIRST_SELECTED + len(slots)] = slots
+    return kept

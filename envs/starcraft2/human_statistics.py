@@ -49,6 +49,12 @@ class BuildStep:
         return unit_build_item(self.game_id) if self.kind == "unit" else upgrade_build_item(self.game_id)
 
 
+def build_order_of(steps: Sequence[BuildStep], length: int = BUILD_ORDER_LENGTH) -> BuildOrder:
+    """Return the first `length` steps for comparison."""
+    steps = steps[:length]
+    return BuildOrder(tuple(step.item for step in steps), tuple(step.position for step in steps))
+
+
 @dataclass(frozen=True, kw_only=True)
 class HumanStatistic:
     """z of one player's game.
@@ -79,8 +85,7 @@ class HumanStatistic:
 
     def target_build_order(self, length: int = BUILD_ORDER_LENGTH) -> BuildOrder:
         """Return the beginning of its build order for comparison."""
-        steps = self.build_order[:length]
-        return BuildOrder(tuple(step.item for step in steps), tuple(step.position for step in steps))
+        return build_order_of(self.build_order, length)
 
     def conditioning(self) -> Statistic:
         """Return z as the scalars show it to the agent."""
@@ -132,7 +137,11 @@ def sample_shown(
 
 def write_statistics(path: Path, statistics: Sequence[HumanStatistic]) -> None:
     """Write statistics to a JSON file."""
-    content = {"format": FORMAT, "version": FORMAT_VERSION, "statistics": [_to_json(each) for each in statistics]}
+    content = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "statistics": [statistic_to_json(each) for each in statistics],
+    }
     path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
@@ -150,12 +159,13 @@ def read_statistics(path: Path) -> tuple[HumanStatistic, ...]:
             "make one with envs.starcraft2.build_orders"
         )
     try:
-        return tuple(_from_json(entry) for entry in content["statistics"])
+        return tuple(statistic_from_json(entry) for entry in content["statistics"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} holds a broken statistic: {type(error).__name__}: {error}") from error
 
 
-def _to_json(statistic: HumanStatistic) -> dict[str, Any]:
+def statistic_to_json(statistic: HumanStatistic) -> dict[str, Any]:
+    """Return a statistic as plain values for JSON."""
     return {
         "race": statistic.race,
         "opponent_race": statistic.opponent_race,
@@ -173,7 +183,12 @@ def _to_json(statistic: HumanStatistic) -> dict[str, Any]:
     }
 
 
-def _from_json(entry: Mapping[str, Any]) -> HumanStatistic:
+def statistic_from_json(entry: Mapping[str, Any]) -> HumanStatistic:
+    """Return the statistic of `statistic_to_json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is none.
+    """
     effects = entry["effects"]
     steps = (_step_from_json(*values) for values in entry["build_order"])
     return HumanStatistic(

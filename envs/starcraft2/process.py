@@ -141,9 +141,14 @@ class GameProcess:
         deadline = time.monotonic() + timeout_seconds
         with faults_reported("the first connection", self):
             try:
-                return _Controller(self, deadline, self._request_timeout_seconds)
+                controller = _Controller(self, deadline, self._request_timeout_seconds)
             except compatibility.remote_controller.ConnectError as error:
                 raise GameFaultError(START, f"StarCraft II did not start: {error}") from error
+        end = self.describe_end()
+        if end:  # another game got the port first, and it was that one which answered
+            controller.drop()
+            raise GameFaultError(START, f"StarCraft II did not start: {end}")
+        return controller
 
 
 class _Controller(compatibility.remote_controller.RemoteController):  # type: ignore[misc]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.starcraft2.abilities import ABILITIES
-from envs.starcraft2.conditioning import BUILD_ORDER_LENGTH, Statistic, unit_build_item, upgrade_build_item
-from envs.starcraft2.human_statistics import HumanStatistic
+from envs.starcraft2.conditioning import Statistic, upgrade_build_item
+from envs.starcraft2.human_statistics import BuildStep, HumanStatistic, build_order_of
 from envs.starcraft2.rewards import (
     PSEUDO_REWARD_NAMES,
     BuildOrder,
@@ -22,57 +24,97 @@ BUILT_TYPES = frozenset(
 """Unit types that something is paid for: what only changes its shape (a lowered supply depot) is not built."""
 
 
-class PlayerProgress:
-    """What a player has begun and had since the start of a game.
+class BuildLog:
+    """What a player began, in order: units when they appear, those that change into another type when they have.
+
+    A unit counts once for each type it is built as, so that a tank that digs in and out is one tank.
 
     Attributes:
-        build_order: units and structures when they appear, those that change into another type when they do, upgrades
-            when they are done; what the game starts with is left out.
-        unit_types, upgrades, effects: the game's ids of all that there was.
+        steps: everything that something was paid for, from the start of the game.
+        unit_types, upgrades: the game's ids of all that there was of it.
     """
 
     def __init__(self) -> None:
-        self.build_order = BuildOrder()
+        self.steps: list[BuildStep] = []
         self.unit_types: set[int] = set()
         self.upgrades: set[int] = set()
+        self._seen: set[tuple[Hashable, int]] = set()
+
+    def see_unit(
+        self,
+        key: Hashable,
+        unit_type: int,
+        game_loop: int,
+        position: tuple[float, float] | None,
+        *,
+        at_start: bool = False,
+    ) -> None:
+        """Take note of a unit.
+
+        Args:
+            key: what tells the unit from all others.
+            unit_type: the game's id of its type.
+            game_loop: now.
+            position: world x and y.
+            at_start: whether it is there from the start of the game, and so not built.
+        """
+        if unit_type not in BUILT_TYPES or (key, unit_type) in self._seen:
+            return
+        self._seen.add((key, unit_type))
+        if not at_start:
+            self.steps.append(BuildStep("unit", unit_type, game_loop, position))
+            self.unit_types.add(unit_type)
+
+    def see_upgrade(self, upgrade: int, game_loop: int) -> None:
+        """Take note of an upgrade that is done; what no ability researches is left out."""
+        if upgrade_build_item(upgrade) and upgrade not in self.upgrades:
+            self.upgrades.add(upgrade)
+            self.steps.append(BuildStep("upgrade", upgrade, game_loop))
+
+    @property
+    def build_order(self) -> BuildOrder:
+        """The beginning of the steps, for comparison."""
+        return build_order_of(self.steps)
+
+
+class PlayerProgress:
+    """What a player has built since the start of a game, read off its observations.
+
+    Attributes:
+        log: what it began.
+        effects: ids of all effects that it had.
+    """
+
+    def __init__(self) -> None:
+        self.log = BuildLog()
         self.effects: set[int] = set()
-        self._type_of_tag: dict[int, int] | None = None
+        self._has_begun = False
 
     def update(
         self,
         tags: NDArray[np.integer],
         unit_types: NDArray[np.integer],
-        positions: NDArray[np.floating],
+        positions: NDArray[np.number],
         upgrades: NDArray[np.integer],
         effects: NDArray[np.integer],
+        *,
+        game_loop: int = 0,
     ) -> None:
         """Take note of an observation.
 
         Args:
-            tags, unit_types, positions: of the own units [N], [N], [N, 2] (world x and y).
+            tags, unit_types, positions: of the own units [N], [N], [N, 2] (world x and y), hallucinations left out.
             upgrades: ids of the upgrades that are done.
             effects: ids of the effects that the player has on the map now.
+            game_loop: now; only told in the log.
         """
-        start = self._type_of_tag is None
-        known = {} if self._type_of_tag is None else self._type_of_tag
-        self._type_of_tag = known
-        for tag, unit_type, place in zip(tags.tolist(), unit_types.tolist(), positions.tolist(), strict=True):
-            if known.get(tag) == unit_type:
-                continue
-            known[tag] = unit_type
-            if not start and unit_type in BUILT_TYPES:
-                self._append(unit_build_item(unit_type), (place[0], place[1]))
-                self.unit_types.add(unit_type)
+        units = zip(tags.tolist(), unit_types.tolist(), positions.tolist(), strict=True)
+        for tag, unit_type, (x, y) in units:
+            self.log.see_unit(tag, unit_type, game_loop, (x, y), at_start=not self._has_begun)
         for upgrade in upgrades.tolist():
-            if upgrade not in self.upgrades:
-                self.upgrades.add(upgrade)
-                self._append(upgrade_build_item(upgrade), None)
+            self.log.see_upgrade(upgrade, game_loop)
         self.effects.update(effects.tolist())
-
-    def _append(self, item: int, position: tuple[float, float] | None) -> None:
-        items, positions = self.build_order
-        if len(items) < BUILD_ORDER_LENGTH:
-            self.build_order = BuildOrder((*items, item), (*positions, position))
+        self._has_begun = True
 
 
 class PseudoRewards:
@@ -106,10 +148,10 @@ class PseudoRewards:
         return pseudo_rewards(before, distances, game_loop, self.active.tolist())
 
     def _measure(self, progress: PlayerProgress) -> tuple[float, ...]:
-        target = self._target
+        target, log = self._target, progress.log
         return (
-            build_order_distance(progress.build_order, self._order),
-            hamming_distance(progress.unit_types, target.unit_types),
-            hamming_distance(progress.upgrades, target.upgrades),
+            build_order_distance(log.build_order, self._order),
+            hamming_distance(log.unit_types, target.unit_types),
+            hamming_distance(log.upgrades, target.upgrades),
             hamming_distance(progress.effects, target.effects or ()),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from s2clientprotocol import debug_pb2
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import combat, production
+from . import combat, production, vision
 from .facts import UNITS, UPGRADES
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def _create_unit(view: View, order: debug_pb2.DebugCreateUnit) -> None:
         unit = view.world.create(order.unit_type, order.owner, x, y)
         if unit.facts.town_hall and unit.facts.race == 2:
             production.economy.larva_clock(view.world, unit)
+    vision.look(view.world)
 
 
 def _kill_unit(view: View, order: debug_pb2.DebugKillUnit) -> None:

@@ -151,4 +151,4 @@ def main(tree_path: str, data_path: str, ability_ids: set[int]) -> None:
 if __name__ == "__main__":
     from pysc2_evolved.lib import actions
 
-    main(sys.argv[1], sys.argv[2], {function.ability_id for function in actions.RAW_FUNCTIONS})
+    main(sys.argv[1], sys.argv[2], {function.ability_id for function in (*actions.RAW_FUNCTIONS, *actions.FUNCTIONS)})

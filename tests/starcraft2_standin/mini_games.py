@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ENEMY_OWNER = 2
 MARINE, ROACH, ZERGLING, BANELING = 48, 110, 105, 9
 TOUCH = 1.5
+APART = 8.0
+"""Cells between the two sides of a fight: within sight of each other."""
 LOOPS_PER_SECOND = 22.4
 SECONDS = {
     "MoveToBeacon": 120,
@@ -155,15 +157,14 @@ class Fight(MiniGame):
     reinforcements = 5
 
     def begin(self) -> None:
-        """Put both sides on opposite ends."""
+        """Put both sides on the map, in sight of each other."""
         self.left = self.world.random.random() < 0.5
         self._muster(self.marines)
         self._spawn()
 
     def _place(self, own: bool) -> tuple[float, float]:
-        x0, _, x1, _ = self.world.terrain.playable
-        inset = 6.0
-        return (x0 + inset if self.left == own else x1 - inset), self.middle[1]
+        aside = 0.5 * APART if self.left == own else -0.5 * APART
+        return self.middle[0] - aside, self.middle[1]
 
     def _muster(self, count: int) -> None:
         self.group(MARINE, self.player.id, count, *self._place(own=True))

@@ -24,7 +24,7 @@ def supply_in_production(unit: Unit) -> float:
     if unit.facts.structure:
         for order in unit.orders:
             ability = ABILITIES.get(order.ability)
-            if ability is not None and ability.kind == "Train":
+            if order.end and ability is not None and ability.kind == "Train":
                 held += max(0.0, UNITS[ability.product].supply)
     return held
 

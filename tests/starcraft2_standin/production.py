@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ZERGLING, WARP_GATE, HATCHERY = 105, 133, 86
 QUEUE_LENGTH, QUEUE_LENGTH_WITH_REACTOR = 5, 8
 REACTORS = (6, 38, 40, 42)
+HUNGRY_LOOPS = 16
+"""A queue that lacks supply looks again after this."""
 MODE_LOOPS = 32
 """Morphs that cost nothing (siege mode, burrow, lift off, lower) take two game seconds."""
 ADDON_OFFSET = (2.5, -0.5)
@@ -110,14 +112,21 @@ def _affordable(world: World, player: Player, unit: Unit, ability: AbilityFacts)
         return error_pb2.NotEnoughMinerals
     if player.vespene < vespene:
         return error_pb2.NotEnoughVespene
-    if ability.kind in ("Train", "Morph", "TrainPlace"):
-        product = UNITS[ability.product]
-        need = max(0.0, product.supply) * (2 if product.id == ZERGLING else 1)
-        need -= max(0.0, unit.facts.supply) if ability.kind == "Morph" else 0
-        used, cap, _, _ = world.supply(player.id)
-        if need > 0 and used + need > cap:
-            return error_pb2.NotEnoughFood
+    waits = ability.kind == "Train" and len(unit.orders) >= _lines(world, unit)
+    if ability.kind in ("Train", "Morph", "TrainPlace") and not waits and not _fed(world, unit, ability):
+        return error_pb2.NotEnoughFood
     return error_pb2.Success
+
+
+def _fed(world: World, unit: Unit, ability: AbilityFacts) -> bool:
+    """Return whether there is supply for a product now; what waits in a queue needs none yet."""
+    product = UNITS[ability.product]
+    need = max(0.0, product.supply) * (2 if product.id == ZERGLING else 1)
+    need -= max(0.0, unit.facts.supply) if ability.kind == "Morph" else 0
+    if need <= 0:
+        return True
+    used, cap, _, _ = world.supply(unit.owner)
+    return used + need <= cap
 
 
 def _queue_length(world: World, unit: Unit) -> int:
@@ -177,13 +186,21 @@ def _warp_in(world: World, unit: Unit, ability: AbilityFacts, price: tuple[int, 
 
 
 def advance(world: World, unit: Unit) -> None:
-    """Start the next entries of a structure's queue."""
+    """Start the next entries of a structure's queue, as far as there is supply."""
     for order in unit.orders[: _lines(world, unit)]:
         ability = ABILITIES.get(order.ability)
         if order.end == 0 and ability is not None and ability.kind in ("Train", "Research"):
+            if ability.kind == "Train" and not _fed(world, unit, ability):
+                world.schedule(HUNGRY_LOOPS, _try_again, world, unit)
+                return
             loops = duration(unit, ability)
             order.start, order.end = world.loop, world.loop + loops
             world.schedule(loops, _finish, world, unit, order)
+
+
+def _try_again(world: World, unit: Unit) -> None:
+    if unit.alive:
+        advance(world, unit)
 
 
 def _finish(world: World, unit: Unit, order: Order) -> None:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from s2clientprotocol import error_pb2, query_pb2
 
-from . import commands, production
+from . import commands, production, selection
 from .facts import ABILITIES, UNITS
 
 if TYPE_CHECKING:
     from .observation import View
-
-PLACE_TARGETS = ("Point", "PointOrUnit", "PointOrNone")
 
 
 def answer(view: View, request: query_pb2.RequestQuery, response: query_pb2.ResponseQuery) -> None:
@@ -26,7 +24,7 @@ def answer(view: View, request: query_pb2.RequestQuery, response: query_pb2.Resp
         if unit is not None:
             told.unit_type_id = unit.type
             for facts in commands.available(view.world, unit, request.ignore_resource_requirements):
-                told.abilities.add(ability_id=facts.id, requires_point=facts.target in PLACE_TARGETS)
+                told.abilities.add(ability_id=facts.id, requires_point=facts.target not in selection.NO_PLACE)
     for question in request.placements:
         response.placements.add(result=_placement(view, question))
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .observation import View
 
 WARP_GATE = 133
-PLACE_TARGETS = ("Point", "PointOrUnit", "PointOrNone")
+NO_PLACE = ("None", "PointOrNone")
+"""Targets of abilities that need no click on the map."""
 
 
 def army(units: list[Unit]) -> list[Unit]:
@@ -47,7 +48,7 @@ def add_abilities(view: View, observation: sc_pb.Observation) -> None:
             for ability in commands.available(view.world, unit):
                 found.setdefault(ability.id)
     for ability_id in found:
-        observation.abilities.add(ability_id=ability_id, requires_point=ABILITIES[ability_id].target in PLACE_TARGETS)
+        observation.abilities.add(ability_id=ability_id, requires_point=ABILITIES[ability_id].target not in NO_PLACE)
 
 
 def _describe(view: View, message: Any, unit: Unit) -> None:

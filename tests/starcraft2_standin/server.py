@@ -18,7 +18,7 @@ from . import faults, relay
 from .install import BATTLE_NET_MAPS
 from .room import Room
 from .session import GUEST_SEAT, IN_GAME, Session
-from .websocket import ConnectionLost, WebSocket
+from .websocket import ConnectionLostError, WebSocket
 
 LOGGER = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
@@ -70,7 +70,7 @@ class Application:
             client = WebSocket(connection)
             while not self.quit.is_set():
                 self._answer(client, client.receive())
-        except ConnectionLost:
+        except ConnectionLostError:
             pass
         finally:
             connection.close()
@@ -83,7 +83,7 @@ class Application:
             kind = ""
         if kind == "quit":
             self.quit.set()
-            raise ConnectionLost
+            raise ConnectionLostError
         fault = self.faults.draw(kind) if self.faults.faults else None
         if fault is not None:
             LOGGER.warning("fault on demand: %s", fault.kind)

@@ -50,7 +50,7 @@ OWN_REQUESTS = ("ping", "available_maps", "save_map", "quit", "create_game", "jo
 """What a guest of another process's game answers itself; the rest goes to the host."""
 
 
-class NotAllowed(Exception):
+class NotAllowedError(Exception):
     """A request that has to be answered with an error text."""
 
 
@@ -99,7 +99,7 @@ class Session:
         answer = getattr(response, kind)
         try:
             body = handler(getattr(request, kind), answer)
-        except (NotAllowed, TimeoutError) as error:
+        except (NotAllowedError, TimeoutError) as error:
             response.error.append(str(error))
             return b""
         except Exception as error:
@@ -131,7 +131,7 @@ class Session:
     def current(self) -> tuple[Room, View]:
         """The game that is on, and the player's view of it."""
         if self.room is None or self.view is None:
-            raise NotAllowed("No game is running")
+            raise NotAllowedError("No game is running")
         return self.room, self.view
 
     def _do_ping(self, request: Any, answer: sc_pb.ResponsePing) -> None:
@@ -176,7 +176,7 @@ class Session:
             self.enter(self.room, request, HOST_SEAT)
             answer.player_id = self.view.player.id if self.view is not None else 0
         elif not request.HasField("server_ports"):
-            raise NotAllowed("No game to join")
+            raise NotAllowedError("No game to join")
         else:
             self.host = relay.Guest(request.host_ip or "127.0.0.1", request.server_ports.game_port)
             told = sc_pb.Response.FromString(self.host.ask(sc_pb.Request(join_game=request).SerializeToString()))
@@ -225,7 +225,7 @@ class Session:
         if self.replay is not None:
             self.replay.step(request.count or 1)
         elif room.create.realtime:
-            raise NotAllowed("step is not allowed in a realtime game")
+            raise NotAllowedError("step is not allowed in a realtime game")
         else:
             room.step(self.seat, request.count or 1)
         answer.simulation_loop = view.world.loop
@@ -256,7 +256,7 @@ class Session:
     def _do_save_replay(self, request: Any, answer: sc_pb.ResponseSaveReplay) -> None:
         room, _ = self.current
         if self.replay is not None:
-            raise NotAllowed("Not recording a replay")
+            raise NotAllowedError("Not recording a replay")
         with room.condition:
             answer.data = replays.write(room)
 

@@ -33,10 +33,10 @@ class Unit:
     """One unit. Positions of moving units follow from the leg they are on, so asking changes nothing."""
 
     __slots__ = (
-        "addon", "alive", "armor_level", "assigned", "born", "buffs", "busy_until", "cargo", "carried", "carrier",
-        "cloaked", "cooldown_until", "detectable_until", "done_at", "energy", "energy_at", "engaged", "facing", "facts",
-        "hallucination", "health", "host", "leg", "message", "message_key", "minerals", "mining", "morph", "orders", "owner", "rally",
-        "ready_at", "selected", "shield", "tag", "token", "type", "under_attack_at", "vespene", "x", "y", "z",
+        "addon", "alive", "assigned", "born", "buffs", "busy_until", "cargo", "carried", "carrier", "cloaked",
+        "cooldown_until", "done_at", "energy", "energy_at", "engaged", "facing", "facts", "hallucination", "health",
+        "host", "leg", "minerals", "mining", "morph", "orders", "owner", "rally", "ready_at", "selected", "shield",
+        "tag", "token", "type", "under_attack_at", "vespene", "x", "y", "z",
     )  # fmt: skip
 
     def __init__(self, tag: int, unit_type: int, owner: int, x: float, y: float, z: float, loop: int):
@@ -49,7 +49,7 @@ class Unit:
         self.minerals = self.vespene = 0
         self.carried: tuple[int, int] = (0, 0)
         self.mining: tuple[int, int] | None = None
-        self.busy_until = self.ready_at = self.cooldown_until = self.detectable_until = 0
+        self.busy_until = self.ready_at = self.cooldown_until = 0
         self.under_attack_at = -1000
         self.assigned = 0
         self.engaged = self.addon = self.host = self.carrier = 0
@@ -58,10 +58,7 @@ class Unit:
         self.rally: tuple[Point, int] | None = None
         self.buffs: dict[int, tuple[int, int]] = {}
         self.selected = self.cloaked = self.hallucination = False
-        self.armor_level = 0
         self.done_at = loop
-        self.message: bytes = b""
-        self.message_key: tuple[object, ...] = ()
         self.become(unit_type)
         self.health, self.shield = self.facts.health, self.facts.shield
         self.energy, self.energy_at = self.facts.start_energy, loop
@@ -70,7 +67,6 @@ class Unit:
         """Take on a unit type; hit points are the caller's."""
         self.type = unit_type
         self.facts: UnitFacts = UNITS[unit_type]
-        self.message_key = ()
 
     def finished(self, loop: int) -> bool:
         """Return whether the unit is built."""

@@ -14,7 +14,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 
-class ConnectionLost(Exception):
+class ConnectionLostError(Exception):
     """The peer went away."""
 
 
@@ -26,7 +26,7 @@ class WebSocket:
         path: the only path that is served.
 
     Raises:
-        ConnectionLost: if the peer does not ask for a websocket at that path.
+        ConnectionLostError: if the peer does not ask for a websocket at that path.
     """
 
     def __init__(self, connection: socket.socket, path: str = "/sc2api"):
@@ -43,11 +43,11 @@ class WebSocket:
                 name, _, value = line.decode("latin-1").partition(":")
                 headers[name.strip().lower()] = value.strip()
         except OSError as error:
-            raise ConnectionLost from error
+            raise ConnectionLostError from error
         key = headers.get("sec-websocket-key")
         if len(request) < 2 or key is None or request[1] != path:
             self._send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            raise ConnectionLost
+            raise ConnectionLostError
         accept = base64.b64encode(hashlib.sha1(key.encode("latin-1") + _GUID).digest())
         upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         self._send(upgrade + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
@@ -56,14 +56,14 @@ class WebSocket:
         """Return the next message.
 
         Raises:
-            ConnectionLost: when the peer closes or is gone.
+            ConnectionLostError: when the peer closes or is gone.
         """
         message = b""
         while True:
             final, opcode, payload = self._frame()
             if opcode == _CLOSE:
                 self._send_frame(_CLOSE, payload[:2])
-                raise ConnectionLost
+                raise ConnectionLostError
             if opcode == _PING:
                 self._send_frame(_PONG, payload)
             elif opcode in (_CONTINUATION, _TEXT, _BINARY):
@@ -84,9 +84,9 @@ class WebSocket:
         try:
             data = self._reader.read(count)
         except (OSError, ValueError) as error:
-            raise ConnectionLost from error
+            raise ConnectionLostError from error
         if len(data) < count:
-            raise ConnectionLost
+            raise ConnectionLostError
         return data
 
     def _frame(self) -> tuple[bool, int, bytes]:
@@ -118,4 +118,4 @@ class WebSocket:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise ConnectionLost from error
+            raise ConnectionLostError from error

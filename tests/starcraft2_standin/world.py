@@ -1,4 +1,4 @@
-"""The toy game: units, players and the clock. Everything that happens is an event at a game loop, drawn from one seed."""
+"""The toy game: units, players and the clock. All that happens is an event at a game loop; chance comes from one seed."""
 
 from __future__ import annotations
 

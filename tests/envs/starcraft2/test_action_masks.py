@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,18 +10,22 @@ import numpy as np
 import pytest
 
 from envs.function_calls import sample_function_call
+from envs.spaces import ENTITY_CLASSES
 from envs.starcraft2.abilities import ABILITIES
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.entity_classes import TARGET_CLASS_NAMES, UNFINISHED_CLASS, selection_class_of
 from envs.starcraft2.entity_classes import selection_classes as classes_of_selection
 from envs.starcraft2.entity_classes import target_classes as classes_of_targets
-from envs.starcraft2.functions import FUNCTION_BY_NAME, FUNCTIONS, GENERAL_ABILITY, function_calls_space
+from envs.starcraft2.functions import FUNCTION_BY_NAME, FUNCTIONS, function_calls_space
+from envs.starcraft2.observation import ObservationEncoder
 from envs.starcraft2.tables import UNIT_TYPE_IDS, UNIT_TYPE_NAMES
+from tests.envs.starcraft2.recorded_game import recorded_game
 from tests.envs.starcraft2.shared_data import shared_file
 
 TYPE_OF_NAME = dict(zip(UNIT_TYPE_NAMES, UNIT_TYPE_IDS, strict=True))
 ALL = FunctionMasks(hide_specific=False, hide_camera=False)
+BY_ABILITY = {function.ability_id for function in FUNCTIONS}
 RICH = PlayerFacts(
     minerals=5000,
     vespene=5000,
@@ -122,6 +127,25 @@ def test_specific_functions_hide_behind_general_ones() -> None:
     assert "raw_move_camera" not in shown
 
 
+@pytest.mark.parametrize(
+    ("units_there", "name", "changes"),
+    [
+        (["Barracks"], "Cancel_Last_quick", {"unit_types_by_state": {"busy": frozenset({21})}}),
+        (["Medivac"], "UnloadAllAt_pt", {"unit_types_by_state": {"loaded": frozenset({54})}}),
+        (["Bunker", "Medivac"], "UnloadAll_quick", {"unit_types_by_state": {"loaded": frozenset({24})}}),
+        (["Probe"], "Harvest_Return_quick", {"unit_types_by_state": {"carrying": frozenset({84})}}),
+        (["SCV"], "Halt_quick", {"orders": frozenset({321})}),
+        (["CommandCenter"], "Cancel_quick", {"orders": frozenset({1516})}),
+        (["Factory"], "Cancel_FactoryAddOn_quick", {"orders": frozenset({3682})}),
+    ],
+)
+def test_what_ends_something_needs_something_to_end(units_there: list[str], name: str, changes: dict[str, Any]) -> None:
+    assert name not in callable_names(*units_there)
+    assert name in callable_names(*units_there, facts=replace(RICH, **changes))
+    other = {"unit_types_by_state": {state: frozenset({45, 21}) for state in ("loaded", "carrying")}}
+    assert name not in callable_names(*units_there, facts=replace(RICH, **other))
+
+
 def test_an_unfinished_structure_can_only_be_cancelled() -> None:
     mask = FunctionMasks()(RICH, np.array([[UNFINISHED_CLASS, 0]]))
     assert {FUNCTIONS[index].name for index in np.flatnonzero(mask)} == {"no_op", "Cancel_quick"}
@@ -131,6 +155,12 @@ def test_costs_can_be_those_of_another_version() -> None:
     cheap = {560: replace(ABILITIES[560], minerals=10)}
     masks = FunctionMasks({**ABILITIES, **cheap})
     assert "Train_Marine_quick" in callable_names("Barracks", masks=masks, facts=replace(RICH, minerals=12))
+
+
+def test_abilities_that_the_game_no_longer_has_are_barred() -> None:
+    gone = {1853: replace(ABILITIES[1853], available=False)}
+    assert "Train_MothershipCore_quick" in callable_names("Nexus")
+    assert "Train_MothershipCore_quick" not in callable_names("Nexus", masks=FunctionMasks({**ABILITIES, **gone}))
 
 
 def recorded(name: str) -> Any:
@@ -168,16 +198,55 @@ def test_recorded_games_start_with_workers_and_a_town_hall(name: str) -> None:
         assert space.contains(sample_function_call(mask, classes, space, generator))
 
 
-def test_what_units_of_recorded_games_do_is_allowed_to_them() -> None:
-    table = function_calls_space().selection_table
-    by_ability = {function.ability_id: function for function in FUNCTIONS if function.ability_id}
-    missing = set()
-    for path in sorted(shared_file("maps").glob("*.ob.pb")):
-        for unit in recorded(path.name.removesuffix(".ob.pb")).raw_data.units:
-            for order in unit.orders:
-                ability = GENERAL_ABILITY.get(order.ability_id, order.ability_id)
-                function = by_ability.get(ability)
-                column = selection_class_of((unit.unit_type,))[0]
-                if function is not None and not table[function.index, column]:
-                    missing.add((unit.unit_type, function.name))
-    assert not missing
+def recorded_messages() -> Iterator[tuple[Any, Any]]:
+    """Yield the game info and an observation of each recorded moment of both players of a whole game."""
+    game = recorded_game()
+    for message in (*game.observations, *game.opponent_observations):
+        yield game.game_info, message
+
+
+def test_what_units_of_a_recorded_game_do_is_allowed_to_them() -> None:
+    space = function_calls_space()
+    orders = targets = 0
+    for info, message in recorded_messages():
+        encoded = ObservationEncoder(info).encode(message)
+        classes = encoded.arrays[ENTITY_CLASSES]
+        slot_of = {int(tag): slot for slot, tag in enumerate(encoded.tags) if tag}
+        for unit in message.observation.raw_data.units:
+            for order in unit.orders if unit.alliance == 1 else ():
+                kinds = {function.kind: function for function in FUNCTIONS if function.ability_id == order.ability_id}
+                assert kinds, order.ability_id
+                column = classes[slot_of[unit.tag], 0]
+                assert any(space.selection_table[function.index, column] for function in kinds.values()), unit.unit_type
+                orders += 1
+                if order.HasField("target_unit_tag") and order.target_unit_tag in slot_of and "cmd_unit" in kinds:
+                    target = classes[slot_of[order.target_unit_tag], 1]
+                    assert space.target_table[kinds["cmd_unit"].index, target], (order, TARGET_CLASS_NAMES[target])
+                    targets += 1
+    assert orders > 1000
+    assert targets > 500
+
+
+def test_facts_are_the_same_from_the_encoded_observation() -> None:
+    masks = FunctionMasks()
+    for info, message in recorded_messages():
+        encoded = ObservationEncoder(info).encode(message)
+        slow, fast = PlayerFacts.from_observation(message.observation), PlayerFacts.from_encoded(encoded)
+        assert replace(fast, orders=slow.orders) == slow
+        assert {order for order in slow.orders if order in BY_ABILITY} >= fast.orders
+        first = {order.ability_id for unit in message.observation.raw_data.units for order in unit.orders[:4]}
+        assert fast.orders <= first
+        classes = encoded.arrays[ENTITY_CLASSES]
+        np.testing.assert_array_equal(masks(slow, classes), masks(fast, classes))
+
+
+def test_masks_grow_with_a_recorded_game() -> None:
+    masks, game = FunctionMasks(), recorded_game()
+    found = []
+    for message in (game.observations[0], game.observations[-1]):
+        encoded = ObservationEncoder(game.game_info).encode(message)
+        found.append(masks(PlayerFacts.from_encoded(encoded), encoded.arrays[ENTITY_CLASSES]))
+    names = [{FUNCTIONS[index].name for index in np.flatnonzero(mask)} for mask in found]
+    assert {"Train_Marauder_quick", "Train_SiegeTank_quick", "Effect_Stim_quick", "Build_FusionCore_pt"} <= names[1]
+    assert not {"Train_Marine_quick", "Effect_Stim_quick", "Build_Barracks_pt"} & names[0]
+    assert not {"Train_Zealot_quick", "Train_Thor_quick", "Research_Stimpack_quick"} & names[1]

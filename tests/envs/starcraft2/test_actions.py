@@ -13,6 +13,7 @@ from envs.starcraft2.actions import delay, from_protobuf, no_op, to_protobuf
 from envs.starcraft2.compatibility import PYSC2_NAME, raw_functions, sc_pb
 from envs.starcraft2.coordinates import Grid
 from envs.starcraft2.functions import FUNCTION_BY_NAME, FUNCTIONS, Function
+from tests.envs.starcraft2.recorded_game import recorded_game
 
 MAPS = [(200, 176), (256, 256), (88, 96)]
 TAGS = np.random.default_rng(1).choice(np.arange(1, 2**34, 2**20 + 7), 40, replace=False)
@@ -67,10 +68,10 @@ def pysc2_call(call: np.ndarray, function: Function) -> Any:
     return actions.FunctionCall(function.index, arguments)
 
 
-def our_call(call: Any) -> np.ndarray:
+def our_call(call: Any, slots: int = len(TAGS)) -> np.ndarray:
     """Return pysc2's FunctionCall as a call of ours."""
     function = FUNCTIONS[int(call.function)]
-    ours = no_op(len(TAGS))
+    ours = no_op(slots)
     ours[0] = function.index
     for argument, value in zip(raw_functions[function.index].args, call.arguments, strict=True):
         numbers = [int(number) for number in np.ravel(np.asarray(value))]
@@ -121,6 +122,24 @@ def test_actions_read_as_pysc2_reads_them(hide_specific: bool) -> None:
             theirs = features.reverse_raw_action(message, {"raw_units": raw_units})
             ours = from_protobuf(message, TAGS, grid, hide_specific=hide_specific)
             np.testing.assert_array_equal(ours, our_call(theirs), err_msg=function.name)
+
+
+def test_recorded_actions_read_as_pysc2_reads_them() -> None:
+    game = recorded_game()
+    size = game.game_info.start_raw.map_size
+    features = importlib.import_module(f"{PYSC2_NAME}.lib.features")
+    ours_of, theirs_of = Grid(size), pysc2_features((size.x, size.y), hide_specific_actions=True)
+    read = 0
+    for message in (*game.observations, *game.opponent_observations):
+        tags = np.array([unit.tag for unit in message.observation.raw_data.units], np.int64)
+        raw_units = np.zeros((len(tags), 46), np.int64)
+        raw_units[:, features.FeatureUnit.tag] = tags
+        for action in message.actions:
+            theirs = theirs_of.reverse_raw_action(action, {"raw_units": raw_units})
+            ours = from_protobuf(action, tags, ours_of, hide_specific=True)
+            np.testing.assert_array_equal(ours, our_call(theirs, len(tags)))
+            read += int(ours[0] != 0)
+    assert read > 100
 
 
 def test_repeat_gives_orders_without_a_target_again() -> None:

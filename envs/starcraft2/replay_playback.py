@@ -21,6 +21,7 @@ from envs.starcraft2.game import interface_options
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.progress import PlayerProgress
+from envs.starcraft2.replay_files import ReplayError
 from envs.starcraft2.replay_plan import PlannedDecision, TimedAction
 from envs.starcraft2.scalars import LastAction
 
@@ -101,11 +102,11 @@ class Playback:
         progress, actions = PlayerProgress(), _timed_actions(message)
         first_loop = self._game_loop
         _note(progress, message)
-        while not message.player_result and (max_game_loops is None or self._game_loop < max_game_loops):
+        while not self._has_ended(message) and (max_game_loops is None or self._game_loop < max_game_loops):
             before = self._game_loop
             message = self._go_to(before + stride)
             actions += _timed_actions(message)
-            if not message.player_result and self._game_loop <= before:
+            if not self._has_ended(message) and self._game_loop <= before:
                 raise GameFaultError(GARBAGE, f"the replay stays at game loop {before} but does not end")
             _note(progress, message)
         return Survey(actions, first_loop, self._game_loop, progress)
@@ -119,6 +120,7 @@ class Playback:
 
         Raises:
             GameFaultError: if the game fails.
+            ReplayError: if an observation is none that the encoder takes.
         """
         message = self._begin()
         info = self._process.request("game_info", lambda controller: controller.game_info())
@@ -129,7 +131,10 @@ class Playback:
         for decision in plan:
             if decision.game_loop > self._game_loop:
                 message = self._go_to(decision.game_loop)
-            seen = encoder.encode(message, last_action=last)
+            try:
+                seen = encoder.encode(message, last_action=last)
+            except ValueError as error:
+                raise ReplayError("an observation that cannot be encoded", str(error)) from error
             call, left_out = _label(decision, seen, encoder, space)
             observation = dict(seen.arrays)
             mask = masks(PlayerFacts.from_encoded(seen), observation[ENTITY_CLASSES])
@@ -150,8 +155,17 @@ class Playback:
         self._process.request("step", lambda controller: controller.step(loops))
         return self._observe()
 
+    def _has_ended(self, message: Any) -> bool:
+        return bool(message.player_result) or bool(self._process.controller.status_ended)
+
     def _observe(self) -> Any:
-        message = self._process.request("observation", lambda controller: controller.observe())
+        try:
+            message = self._process.request("observation", lambda controller: controller.observe())
+        except (ValueError, RuntimeError) as error:
+            if isinstance(error, GameFaultError):
+                raise
+            # pysc2's own words for observations that are none.
+            raise GameFaultError(GARBAGE, f"the game answered 'observation' with nothing to see: {error}") from error
         if not message.observation.HasField("raw_data"):
             raise GameFaultError(GARBAGE, "the game answered 'observation' without raw data")
         self._game_loop = int(message.observation.game_loop)

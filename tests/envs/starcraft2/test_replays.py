@@ -206,7 +206,7 @@ def test_unusable_replays_are_skipped_and_counted(played: Played, tmp_path: Path
     assert all(reason.startswith(("refused", "the game failed", "broken")) for reason in skipped), skipped
 
 
-@pytest.mark.parametrize("kind", ["crash", "hang", "garbage"])
+@pytest.mark.parametrize("kind", ["crash", "garbage", pytest.param("hang", marks=pytest.mark.slow)])
 def test_a_game_that_fails_is_started_anew(
     played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -216,7 +216,7 @@ def test_a_game_that_fails_is_started_anew(
     paths = [tmp_path / f"copy{number}.SC2Replay" for number in range(2)]
     for path in paths:
         path.write_bytes(played.replay.read_bytes())
-    settings = ReplaySettings(load_timeout_seconds=3, request_timeout_seconds=3)
+    settings = ReplaySettings(load_timeout_seconds=6, request_timeout_seconds=6)
     report = convert_replays(paths, tmp_path / "out", directory=played.folder, settings=settings)
     assert report.skipped == {f"the game failed: {kind}": 2}
     assert report.views == 2

@@ -92,6 +92,14 @@ def test_without_a_compiler_units_are_encoded_in_python(not_loaded: Path, monkey
     assert not list(not_loaded.glob("*.so"))
 
 
+def test_where_nobody_owns_folders_units_are_encoded_in_python(
+    not_loaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "getuid")
+    assert is_python()
+    assert not not_loaded.exists()
+
+
 def test_a_library_that_gives_other_numbers_is_not_used(
     reader: NativeUnitReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -103,7 +103,7 @@ def test_where_nobody_owns_folders_units_are_encoded_in_python(
 def test_a_library_that_gives_other_numbers_is_not_used(
     reader: NativeUnitReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("envs.starcraft2.native_encoder.OWN", 4)
+    monkeypatch.setattr("envs.starcraft2.native_tables.OWN", 4)
     assert is_python()
     assert "does not give the same numbers" in caplog.text
 

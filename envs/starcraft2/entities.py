@@ -58,7 +58,9 @@ _ENEMY_GROUP, _EFFECT_GROUP = 1, 2
 _GROUP_OF_ALLIANCE = np.asarray([4, 0, 3, 4, _ENEMY_GROUP])
 _BY_DISTANCE = np.asarray([0, 1, 0, 0, 0], np.int8)
 _BY_DISTANCE_IN_A_CROWD = np.asarray([0, 1, 0, 1, 1], np.int8)
-BEYOND_EVERY_DISTANCE = 2.0**20
+FARTHEST = 2**18
+"""Coordinates beyond this, which only a broken message has, count as this far away."""
+BEYOND_EVERY_DISTANCE = 2.0**40
 
 
 class Candidates(NamedTuple):
@@ -113,14 +115,14 @@ def order_groups(
     return groups, _BY_DISTANCE_IN_A_CROWD if len(groups) > max_entities else _BY_DISTANCE
 
 
-def _distances(raw: NDArray[np.int64], columns: NDArray[np.intp], own: NDArray[np.intp]) -> NDArray[np.float32]:
+def _distances(raw: NDArray[np.int64], columns: NDArray[np.intp], own: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the squared distance in cells of each candidate to the nearest own unit, 0 where there is none."""
     if not len(columns) or not len(own):
-        return np.zeros(len(columns), np.float32)
-    positions_x, positions_y = raw[_POSITION].astype(np.float32)
+        return np.zeros(len(columns))
+    positions_x, positions_y = np.clip(raw[_POSITION], -FARTHEST, FARTHEST).astype(np.float64)
     x = positions_x[columns, None] - positions_x[own]
     y = positions_y[columns, None] - positions_y[own]
-    nearest: NDArray[np.float32] = (x * x + y * y).min(1)
+    nearest: NDArray[np.float64] = (x * x + y * y).min(1)
     return nearest
 
 

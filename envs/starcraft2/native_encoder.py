@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envs.spaces import ENTITY_CATEGORIES, ENTITY_CLASSES, ENTITY_POSITIONS, ENTITY_VALUES
 from envs.starcraft2.coordinates import Grid
-from envs.starcraft2.entities import BEYOND_EVERY_DISTANCE, candidates, order_groups, write_mask
+from envs.starcraft2.entities import BEYOND_EVERY_DISTANCE, FARTHEST, candidates, order_groups, write_mask
 from envs.starcraft2.entity_columns import (
     CATEGORY_NAMES,
     VALUE,
@@ -42,7 +42,7 @@ class NativeUnitEncoder:
         arguments = {
             "raw_units": (pointer, number, number, pointer, number, real, pointer),
             "addons": (pointer, number, number, number, pointer, number, number, number),
-            "order_keys": (pointer, number, number, number, pointer, pointer, number, real, pointer, pointer),
+            "order_keys": (pointer, number, number, number, pointer, pointer, number, number, real, pointer, pointer),
             "entities": (*(pointer,) * 5, number, pointer, number, number, *(pointer,) * 5),
         }
         self._functions = {name: library[f"perceiver_star_{name}"] for name in arguments}
@@ -115,6 +115,7 @@ class NativeUnitEncoder:
             groups.ctypes.data,
             by_distance.ctypes.data,
             len(raw),
+            FARTHEST,
             BEYOND_EVERY_DISTANCE,
             scratch.ctypes.data,
             keys.ctypes.data,

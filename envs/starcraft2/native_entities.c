@@ -52,20 +52,26 @@ void perceiver_star_addons(int64_t *raw, int64_t num_columns, int64_t unit_type,
     }
 }
 
+static int64_t bounded(int64_t number, int64_t bound) {
+    return number < -bound ? -bound : number > bound ? bound : number;
+}
+
 /* Fills keys [rows], by which rows are sorted: their group, then the squared distance to the nearest row of group 0
  * where `by_distance` says that the group is ordered so. `scratch` has room for 2 numbers a row. */
 void perceiver_star_order_keys(const int64_t *raw, int64_t num_columns, int64_t x, int64_t y, const int64_t *groups,
-                               const int8_t *by_distance, int64_t rows, double beyond, int64_t *scratch, double *keys) {
+                               const int8_t *by_distance, int64_t rows, int64_t farthest, double beyond,
+                               int64_t *scratch, double *keys) {
     int64_t num_own = 0, *own_x = scratch, *own_y = scratch + rows;
     for (int64_t row = 0; row < rows; row++) {
         if (groups[row] != 0) continue;
-        own_x[num_own] = raw[row * num_columns + x];
-        own_y[num_own++] = raw[row * num_columns + y];
+        own_x[num_own] = bounded(raw[row * num_columns + x], farthest);
+        own_y[num_own++] = bounded(raw[row * num_columns + y], farthest);
     }
     for (int64_t row = 0; row < rows; row++) {
         int64_t nearest = num_own && by_distance[groups[row]] ? INT64_MAX : 0;
         if (nearest) {
-            int64_t row_x = raw[row * num_columns + x], row_y = raw[row * num_columns + y];
+            int64_t row_x = bounded(raw[row * num_columns + x], farthest);
+            int64_t row_y = bounded(raw[row * num_columns + y], farthest);
             for (int64_t own = 0; own < num_own; own++) {
                 int64_t along = row_x - own_x[own], across = row_y - own_y[own];
                 int64_t distance = along * along + across * across;
@@ -82,8 +88,8 @@ static int32_t category(const Column *column, const int64_t *raw, const double *
         case CAPPED: return (int32_t)clip(number, column->high);
         case ROOT: return (int32_t)clip((int64_t)sqrt((double)least), column->high);
         case WHOLE_QUOTIENT: return (int32_t)clip(least / (int64_t)column->parameter, column->high);
-        case MINED: least = (int64_t)column->parameter - number;
-            return number > 0 && least > 0 ? (int32_t)sqrt((double)least) : 0;
+        case MINED: least = number > 0 ? (int64_t)column->parameter - number : 0;
+            return least > 0 ? (int32_t)sqrt((double)least) : 0;
         case LOOKED_UP: return column->table[clip(number, column->high)];
         case FLAG: return values[column->source] != 0;
         default: return 0;

@@ -13,13 +13,27 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agent.action_spec import ActionSpec, FunctionCallSpec
 from envs import spaces as layout
-from envs.spaces import UnitActionSpace
+
+__all__ = [
+    "ActionSpec",
+    "AgentInput",
+    "AgentOutput",
+    "AgentSpec",
+    "EntitySpec",
+    "FunctionCallSpec",
+    "PackedObservation",
+    "UnrollOutput",
+    "pack_observation",
+]
 
 Array = NDArray[Any]
 
 # A wider bound (float32's maximum, say) marks a plane as unbounded; it is no scale.
 _LARGEST_PLANE_SCALE = 1e6
+_SAMPLE_KEYS = (layout.SCALARS, layout.PLANES, layout.VALUE_SCALARS)
+_ENTITY_KEYS = (layout.ENTITY_CATEGORIES, layout.ENTITY_VALUES, layout.ENTITY_POSITIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,53 +48,6 @@ class EntitySpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActionSpec:
-    """How one decision is made.
-
-    A decision has one or more categorical components (`component_sizes`), or is a vector of `box_size` real numbers.
-    The first component is the action type where `arguments` is given: `arguments[type]` holds the indices of the
-    components that type reads. `per_entity` tells whether a decision is made for each unit that awaits an order, or
-    once per observation; `scalar`, whether the environment takes a plain integer.
-    """
-
-    component_sizes: tuple[int, ...] = ()
-    arguments: tuple[tuple[int, ...], ...] | None = None
-    per_entity: bool = False
-    scalar: bool = False
-    box_size: int = 0
-    box_low: tuple[float, ...] = ()
-    box_high: tuple[float, ...] = ()
-
-    @property
-    def mask_size(self) -> int:
-        """Length of one decision's action mask."""
-        return sum(self.component_sizes)
-
-    @property
-    def action_size(self) -> int:
-        """Number of entries of one decision's action."""
-        return self.box_size or len(self.component_sizes)
-
-    @classmethod
-    def from_space(cls, space: spaces.Space[Any]) -> ActionSpec:
-        """Return the spec of a Discrete, MultiDiscrete, Box or unit action space."""
-        if isinstance(space, UnitActionSpace):
-            names = list(space.components)
-            arguments = tuple(tuple(names.index(name) for name in used) for used in space.arguments)
-            return cls(component_sizes=tuple(space.components.values()), arguments=arguments, per_entity=True)
-        if isinstance(space, spaces.Discrete):
-            if space.start:
-                raise ValueError(f"expected choices that count from 0, got {space}; shift them in the environment")
-            return cls(component_sizes=(int(space.n),), scalar=True)
-        if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
-            return cls(component_sizes=tuple(int(size) for size in space.nvec))
-        if isinstance(space, spaces.Box):
-            low, high = space.low.reshape(-1), space.high.reshape(-1)
-            return cls(box_size=low.size, box_low=tuple(low.tolist()), box_high=tuple(high.tolist()))
-        raise ValueError(f"expected a Discrete, MultiDiscrete, Box or UnitActionSpace action space, got {space}")
-
-
-@dataclass(frozen=True, kw_only=True)
 class AgentSpec:
     """The shape of a game as an agent sees it."""
 
@@ -89,6 +56,8 @@ class AgentSpec:
     plane_shape: tuple[int, int, int] | None
     action: ActionSpec
     reward_terms: tuple[str, ...] = ("reward",)
+    num_value_scalars: int = 0
+    """Scalars that only the value functions see."""
     plane_scales: tuple[float, ...] = ()
     """Largest value of each plane, which the agent divides it by: 255 for images, 1 for maps of 0 and 1."""
 
@@ -111,13 +80,16 @@ class AgentSpec:
         if unknown:
             raise ValueError(f"unknown observation keys {sorted(unknown)}; the layout has {layout.OBSERVATION_KEYS}")
         boxes: dict[str, Any] = dict(observation_space.spaces)
-        if not set(boxes) - {layout.ACTION_MASK}:
+        if not set(boxes) - {layout.ACTION_MASK, layout.VALUE_SCALARS}:
             raise ValueError(f"expected at least one of entities, scalars and planes, got {observation_space}")
         planes = boxes.get(layout.PLANES)
         scalars = boxes.get(layout.SCALARS)
         action = ActionSpec.from_space(action_space)
         if action.per_entity and not {layout.ENTITY_MASK, layout.ACTION_MASK} <= set(boxes):
             raise ValueError(f"unit actions need entities and the key 'action_mask', got the keys {sorted(boxes)}")
+        if action.function_call is not None:
+            _check_function_calls(boxes, action.function_call)
+        value_scalars = boxes.get(layout.VALUE_SCALARS)
         return cls(
             entities=_entity_spec(boxes),
             num_scalars=0 if scalars is None else int(scalars.shape[0]),
@@ -125,6 +97,25 @@ class AgentSpec:
             action=action,
             reward_terms=tuple(reward_terms),
             plane_scales=() if planes is None else _plane_scales(planes),
+            num_value_scalars=0 if value_scalars is None else int(value_scalars.shape[0]),
+        )
+
+
+def _check_function_calls(boxes: Mapping[str, Any], calls: FunctionCallSpec) -> None:
+    if not {layout.ENTITY_MASK, layout.ENTITY_CLASSES, layout.ACTION_MASK} <= set(boxes):
+        raise ValueError(
+            f"function calls need entities and the keys 'entity_classes' and 'action_mask', got {sorted(boxes)}"
+        )
+    if boxes[layout.ENTITY_MASK].shape != (calls.max_entities,):
+        raise ValueError(
+            f"expected the {calls.max_entities} entity slots that function calls select from, got "
+            f"{boxes[layout.ENTITY_MASK].shape[0]}"
+        )
+    classes = boxes[layout.ENTITY_CLASSES].high.max(0) + 1
+    if (classes > (calls.num_selection_classes, calls.num_target_classes)).any():
+        raise ValueError(
+            f"expected at most {calls.num_selection_classes} selection and {calls.num_target_classes} target classes, "
+            f"as the tables of the action space have, got {classes.tolist()}"
         )
 
 
@@ -153,7 +144,7 @@ class PackedObservation:
     """N observations that hold only real rows: no padding is stored, sent or embedded.
 
     Attributes:
-        sample: arrays [N, ...], one row per observation (`scalars`, `planes`).
+        sample: arrays [N, ...], one row per observation (`scalars`, `planes`, `value_scalars`).
         entity_counts: [N] number of real entities of each observation.
         entity: arrays [R, ...] with R = sum of entity_counts, observation after observation.
         decision_counts: [N] number of decisions asked for in each observation.
@@ -182,17 +173,19 @@ def pack_observation(
 ) -> PackedObservation:
     """Return the real rows of a batch of padded observations, copied.
 
+    Where functions are called, an observation whose mask allows none asks for no decision.
+
     Args:
         observation: arrays [N, ...] by key, in the layout of `envs.spaces`.
         decides: [N] False where no decision is made (final observations); default all True.
 
     Raises:
-        ValueError: if padding stands before a real entity, or unit actions come without a mask.
+        ValueError: if padding stands before a real entity, or actions that need a mask come without.
     """
     batch_size = len(next(iter(observation.values())))
     if decides is None:
         decides = np.ones(batch_size, bool)
-    sample = {key: observation[key].copy() for key in (layout.SCALARS, layout.PLANES) if key in observation}
+    sample = {key: observation[key].copy() for key in _SAMPLE_KEYS if key in observation}
     entity: dict[str, Array] = {}
     entity_counts = np.zeros(batch_size, np.int64)
     if spec.entities is not None:
@@ -202,8 +195,8 @@ def pack_observation(
                 "expected real entities in the first slots, got padding before one; sort them by entity_mask"
             )
         entity_counts = mask.sum(1)
-        for key in (layout.ENTITY_CATEGORIES, layout.ENTITY_VALUES, layout.ENTITY_POSITIONS):
-            entity[key] = observation[key][mask]
+        keys = _ENTITY_KEYS if spec.action.function_call is None else (*_ENTITY_KEYS, layout.ENTITY_CLASSES)
+        entity = {key: observation[key][mask] for key in keys}
     decision_counts, decision = _pack_decisions(observation, spec, decides)
     return PackedObservation(sample, entity_counts, entity, decision_counts, decision)
 
@@ -212,6 +205,10 @@ def _pack_decisions(
     observation: Mapping[str, Array], spec: AgentSpec, decides: NDArray[np.bool_]
 ) -> tuple[Array, dict[str, Array]]:
     action_mask = observation.get(layout.ACTION_MASK)
+    if spec.action.function_call is not None:
+        if action_mask is None:
+            raise ValueError("function calls need the observation key 'action_mask' [N, F]")
+        decides = decides & action_mask.any(1)
     if not spec.action.per_entity:
         decision = {} if action_mask is None else {layout.ACTION_MASK: action_mask[decides].astype(bool)}
         return decides.astype(np.int64), decision
@@ -232,6 +229,8 @@ class AgentInput:
         scalars: [N, S] or None.
         planes: [N, P, H, W] or None.
         categories, values, positions: [R, Kc] int64, [R, Kv] float, [R, 2] int64, or None in games without entities.
+        entity_classes: [R, 2] int64, selection and target class, where functions are called; else None.
+        value_scalars: [N, Sv] or None.
         entity_mask: [N, E] True at real slots; E is the longest list of the batch.
         entity_sample: [R] the observation each entity belongs to.
         decision_sample: [X] the observation each decision belongs to.
@@ -254,6 +253,8 @@ class AgentInput:
     decision_entity: Int[Tensor, " X"] | None
     decision_mask: Tensor
     action_mask: Tensor | None
+    entity_classes: Int[Tensor, "R 2"] | None = None
+    value_scalars: Float[Tensor, "N Sv"] | None = None
 
     @classmethod
     def from_packed(cls, packed: PackedObservation, device: torch.device | str = "cpu") -> AgentInput:
@@ -290,6 +291,8 @@ class AgentInput:
             decision_entity=tensor(decision_entity, index),
             decision_mask=mask_tensor,
             action_mask=tensor(packed.decision.get(layout.ACTION_MASK), torch.bool),
+            entity_classes=tensor(packed.entity.get(layout.ENTITY_CLASSES), index),
+            value_scalars=tensor(packed.sample.get(layout.VALUE_SCALARS), torch.float32),
         )
 
 

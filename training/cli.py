@@ -261,7 +261,7 @@ def _print_matches(results: Sequence[MatchResult], baseline: Sequence[MatchResul
 
     if results:
         modes = " and ".join(dict.fromkeys(result.mode for result in results))
-        print(f"{results[0].contestant} ({modes}) on {results[0].map_path}, win rates with their 95 % interval")
+        print(f"{results[0].contestant} ({modes}) on {results[0].place}, win rates with their 95 % interval")
         _print_table(*result_table(results, baseline))
 
 
@@ -269,7 +269,7 @@ def _print_returns(results: Sequence[ReturnResult]) -> None:
     from training.episode_evaluation import return_table
 
     if results:
-        print(f"{results[0].env_id}, mean returns with their 95 % interval")
+        print(f"{results[0].place}, mean returns with their 95 % interval")
         _print_table(*return_table(results))
 
 

@@ -6,13 +6,8 @@ from collections.abc import Callable
 
 from agent.config import AgentConfig
 from envs.errors import UnknownNameError
-from training.config import (
-    ActorConfig,
-    EvaluationConfig,
-    GymnasiumConfig,
-    MicroRTSConfig,
-    TrainConfig,
-)
+from training.config import ActorConfig, EvaluationConfig, TrainConfig
+from training.environment_config import GymnasiumConfig, MicroRTSConfig
 from training.learner_config import LearnerConfig
 
 _8X8 = "maps/8x8/basesWorkers8x8A.xml"

@@ -283,5 +283,9 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         """Let the games quit."""
         if not self._is_closed:
             self._is_closed = True
-            self._in_parallel([match.close for match in self._matches])
+            try:
+                self._in_parallel([match.close for match in self._matches])
+            except RuntimeError:  # Python is exiting, and its threads take no more tasks
+                for match in self._matches:
+                    match.kill()
             self._threads.shutdown()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s2clientprotocol import error_pb2
 
-from . import combat, production, spells
+from . import combat, construction, economy, production, spells
 from .facts import (
     ABILITIES,
     ATTACK,
@@ -173,7 +173,7 @@ def _movement(world: World, unit: Unit, ability: int, position: Point | None, ta
 def _stop(world: World, unit: Unit) -> None:
     if unit.facts.structure or unit.morph is not None:
         return
-    production.economy.release(world, unit)
+    economy.release(world, unit)
     unit.orders, unit.engaged = [], 0
     unit.halt(world.loop)
 
@@ -218,7 +218,7 @@ def _use(
 def _placeable(world: World, unit: Unit, facts: AbilityFacts, position: Point) -> int:
     if facts.product not in UNITS:
         return error_pb2.NotSupported
-    return production.placement(world, unit.owner, facts.product, *position, None, unit)
+    return construction.placement(world, unit.owner, facts.product, *position, None, unit)
 
 
 def available(world: World, unit: Unit, ignore_cost: bool = False) -> list[AbilityFacts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import combat, economy, production, spells
+from . import combat, construction, economy, production, spells
 from .facts import ABILITIES, ATTACK, GATHER, HOLD, MOVE, PATROL, RETURN, SCAN_MOVE, UNITS
 from .unit import Order, Unit
 
@@ -73,7 +73,7 @@ def _advance_order(world: World, unit: Unit, order: Order) -> int | None:
         return 0
     facts = ABILITIES.get(ability)
     if facts is not None and facts.kind in ("Build", "BuildOnUnit"):
-        return production.build(world, unit, order)
+        return construction.build(world, unit, order)
     return spells.cast(world, unit, order)
 
 

@@ -177,6 +177,19 @@ def test_a_killed_actor_takes_its_games_with_it(stand_in: Path) -> None:
     assert not wait_for_end(games)
 
 
+def test_python_may_exit_without_closing(stand_in: Path) -> None:
+    script = (
+        "from envs.starcraft2.vector_env import StarCraft2VectorEnv\n"
+        "env = StarCraft2VectorEnv(map_name='Flat32', opponents=['easy', None]); env.reset()\n"
+        "print(*env.process_ids, flush=True); keep = [env, env._matches]; raise ValueError('over')"
+    )
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path.cwd(), timeout=60, check=False)
+    assert result.stderr.splitlines()[-1] == "ValueError: over"
+    assert result.stderr.count("Traceback") == 1
+    assert not wait_for_end([int(word) for word in result.stdout.split()])
+
+
 def test_many_episodes_do_not_grow_memory(stand_in: Path) -> None:
     with vector_env(["very_easy", None], max_game_loops=48) as env:
         sizes = []

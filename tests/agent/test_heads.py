@@ -130,8 +130,8 @@ def test_target_is_query_times_key_among_what_the_function_may_target() -> None:
     probabilities = head.distribution(output, readers).log_probs.exp()
     assert (probabilities[0] > 0).tolist() == [True] * 4 + [False]
     assert (probabilities[1] > 0).tolist() == [True, False, False, True, False]
-    scores = [float(head.to_query(output[1]) @ readers.keys[1, slot]) for slot in (0, 3)]
-    assert float(probabilities[1, 0]) == pytest.approx(1 / (1 + math.exp(scores[1] - scores[0])), rel=1e-4)
+    scores = [(head.to_query(output[1]) @ readers.keys[1, slot]).item() for slot in (0, 3)]
+    assert probabilities[1, 0].item() == pytest.approx(1 / (1 + math.exp(scores[1] - scores[0])), rel=1e-4)
 
 
 @pytest.mark.parametrize("max_selected", [1, 2, 4])

@@ -128,6 +128,7 @@ class Rollout:
             truncated=np.array(truncated),
             loss_mask=~was_ended,
             outcome=infos["outcome"].copy(),
+            dropped=_dropped(infos, len(was_ended)),
         )
         if was_ended.any():
             observation, _ = self.environment.reset(options={"reset_mask": was_ended})
@@ -139,9 +140,11 @@ class Rollout:
         self._returns += step.rewards.sum(-1)
         self._lengths += step.elapsed_steps
         ended = np.flatnonzero(step.terminated | step.truncated)
+        # What an episode would have come to is not known where its game failed.
         episodes = [
             Episode(float(self._returns[row]), int(self._lengths[row]), int(step.outcome[row]), int(row))
             for row in ended
+            if not step.dropped[row]
         ]
         self._returns[ended] = 0
         self._lengths[ended] = 0
@@ -158,9 +161,15 @@ class _Step:
     truncated: Array
     loss_mask: Array
     outcome: Array
+    dropped: Array
 
 
-_STEP_FIELDS = tuple(field for field in fields(_Step) if field.name != "outcome")
+_STEP_FIELDS = tuple(field for field in fields(_Step) if field.name not in ("outcome", "dropped"))
+
+
+def _dropped(infos: dict[str, Any], num_rows: int) -> Array:
+    """Return which games failed, [num_rows]; there are environments whose games do not."""
+    return np.array(infos.get("dropped", np.zeros(num_rows, bool)))
 
 
 def _with_actions(

@@ -20,7 +20,8 @@ from training.checkpoint import Checkpoint, load_checkpoint, newest_intact, save
 from training.checkpoint_compatibility import check_compatible, with_later_fields
 from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
-from training.config import EnvironmentConfig, TrainConfig, config_checked, from_dict, to_dict
+from training.config import TrainConfig, config_checked, from_dict, to_dict
+from training.environment_config import EnvironmentConfig
 from training.environments import check_opponents, game_build, make_environment, spec_of
 from training.learner import Learner
 from training.loop import Progress, Update, restore_training_state, training_loop, training_state

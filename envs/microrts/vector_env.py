@@ -18,7 +18,7 @@ from envs.microrts.ais import ai_factory
 from envs.microrts.installation import map_size, resolve_map
 from envs.microrts.jvm import crashes_reported, direct_buffers, java_class, unit_type_table
 from envs.rows import RowTable
-from envs.spaces import OBSERVATION_KEYS, UnitActionSpace
+from envs.spaces import UnitActionSpace
 
 MAX_DEFAULT_ENTITIES = 256
 _ALL_LEGAL = -1
@@ -99,6 +99,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         self.num_envs = len(self.rows)
         space = layout.observation_space(max_entities=self.max_entities, width=self.width, height=self.height)
         self.single_observation_space = space
+        self._observation_keys = tuple(space)
         self.single_action_space: UnitActionSpace = layout.action_space(max_entities=self.max_entities)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -211,7 +212,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         return self.rows.games_of_rows(mask)
 
     def _observations(self) -> dict[str, NDArray[Any]]:
-        return {key: self._buffers[key] for key in OBSERVATION_KEYS}
+        return {key: self._buffers[key] for key in self._observation_keys}
 
     def _infos(self) -> dict[str, Any]:
         return {name: self._buffers[name] for name in ("reward_terms", "elapsed_steps", "outcome")}

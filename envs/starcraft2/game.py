@@ -75,7 +75,6 @@ class Game:
         self._load_timeout_seconds = load_timeout_seconds
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="starcraft2-player-1") if num_players > 1 else None
         self._processes: list[GameProcess] = []
-        self._ports = free_ports(2 * num_players) if num_players > 1 else []
         self._in_episode = False
         try:
             for _ in range(num_players):
@@ -104,7 +103,9 @@ class Game:
         create = _create_request(setup, with_data=not two_players)
         self._ask(0, "create_game", lambda controller: controller.create_game(create), limit)
         self._in_episode = True
-        joins = [_join_request(setup, race, self._ports) for race in setup.races]
+        # New ones for each episode: at the old ones the last game may still be saying goodbye.
+        ports = free_ports(2 * len(setup.races)) if two_players else []
+        joins = [_join_request(setup, race, ports) for race in setup.races]
         self._ask_all("join_game", lambda player, controller: controller.join_game(joins[player]), limit)
         return self._ask_all("game_info", lambda _, controller: controller.game_info())
 

@@ -53,6 +53,12 @@ def test_an_ability_and_a_kind_name_one_function() -> None:
     assert len(FUNCTION_BY_ABILITY) == sum(function.ability_id > 0 for function in FUNCTIONS) == 562
 
 
+def test_every_specific_function_has_a_general_one_of_its_kind() -> None:
+    specific = [function for function in FUNCTIONS if function.general_id]
+    assert len(specific) == 564 - 327
+    assert all((function.general_id, function.kind) in FUNCTION_BY_ABILITY for function in specific)
+
+
 def test_only_orders_without_a_target_are_repeated() -> None:
     assert [kind for kind, arguments in ARGUMENTS.items() if "repeat" in arguments] == ["cmd"]
 

@@ -25,14 +25,13 @@ Plan = Callable[..., None]
 IMPATIENT = ProcessSettings(request_timeout_seconds=1.0)
 
 
-@pytest.mark.parametrize("opponent", ["very_easy", None])
 @pytest.mark.parametrize("kind", ["hang", "crash", "garbage"])
 @pytest.mark.parametrize("request_name", ["step", "observation"])
 def test_an_episode_whose_game_fails_is_dropped_and_the_next_begins(
-    plan_faults: Plan, opponent: str | None, kind: str, request_name: str
+    plan_faults: Plan, kind: str, request_name: str
 ) -> None:
     plan_faults({"kind": kind, "at_request": 3, "request": request_name})
-    with vector_env([opponent, "very_easy"], process=IMPATIENT, max_game_loops=160) as env:
+    with vector_env([None, "very_easy"], process=IMPATIENT, max_game_loops=160) as env:
         env.reset()
         failing = env.process_ids
         plan_faults()
@@ -73,7 +72,7 @@ def test_the_other_games_go_on(plan_faults: Plan) -> None:
         assert not is_alive(dead)
 
 
-@pytest.mark.parametrize("request_name", ["create_game", "join_game", "game_info", "data"])
+@pytest.mark.parametrize("request_name", ["create_game", "join_game", "data"])
 def test_a_game_that_fails_while_it_loads_is_started_anew(plan_faults: Plan, request_name: str) -> None:
     settings = ProcessSettings(request_timeout_seconds=1.0, start_timeout_seconds=1.0)
     with vector_env(["very_easy"], process=settings) as env:
@@ -181,10 +180,10 @@ def test_a_killed_actor_takes_its_games_with_it(stand_in: Path) -> None:
 def test_many_episodes_do_not_grow_memory(stand_in: Path) -> None:
     with vector_env(["very_easy", None], max_game_loops=48) as env:
         sizes = []
-        for episode in range(130):
+        for episode in range(90):
             env.reset()
             play_until_finished(env, delay=16)
-            if episode in (50, 129):
+            if episode in (30, 89):
                 sizes.append(_resident_mib())
         assert sizes[1] - sizes[0] < 8, sizes
         assert env.faults == {}

@@ -119,11 +119,11 @@ def taken_set(
 
 def _log_one_minus_exp(x: Tensor) -> Tensor:
     """Return log(1 - exp(x)) for x <= 0; `_NEVER` where x is 0."""
-    possible = x < 0
-    safe = torch.where(possible, x, -1.0)
-    # Each form is exact on its side of log 2 (Mächler 2012).
-    exact = torch.where(safe > -0.6931, torch.log(-torch.expm1(safe)), torch.log1p(-torch.exp(safe)))
-    return torch.where(possible, exact, _NEVER)
+    possible, near = x < 0, x > -0.6931
+    # Each form is exact on its side of log 2 (Mächler 2012); the other side is kept from it, or its gradient is NaN.
+    close = torch.log(-torch.expm1(torch.where(possible & near, x, -0.5)))
+    far = torch.log1p(-torch.exp(torch.where(near, -1.0, x)))
+    return torch.where(possible, torch.where(near, close, far), _NEVER)
 
 
 def _likely_set(logits: Float[Tensor, "Y E"], allowed: Bool[Tensor, "Y E"]) -> Bool[Tensor, "Y E"]:

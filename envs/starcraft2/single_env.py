@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class StarCraft2Env(gymnasium.Env[Observation, NDArray[np.int64]], EzPickle):
         reward_weights: ArrayLike | None = None,
         max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
+        score_terms: Sequence[str] = (),
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008
         replay_directory: str | Path | None = None,

@@ -36,6 +36,7 @@ from envs.starcraft2.vector_arguments import (
     checked_weights,
     names_of_terms,
     require_positive,
+    score_term_columns,
     table_of_rows,
 )
 
@@ -64,6 +65,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         reward_weights: weight of each of `reward_term_names` in the reward.
         max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
         guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
+        score_terms: entries of the game's score (`scalars.SCORE_NAMES`) whose growth, in thousands, are further terms
+            of the reward.
         limits: how often an agent may act.
         process: how the game's processes are started, watched and renewed.
         replay_directory: where replays are saved; None saves none.
@@ -96,6 +99,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         reward_weights: ArrayLike | None = None,
         max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
+        score_terms: Sequence[str] = (),
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008
         replay_directory: str | Path | None = None,
@@ -117,7 +121,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         )
         check_races(race, opponent_race, opponents, guidance)
         self.num_envs = len(self.rows)
-        self.reward_term_names = names_of_terms(self.map, guidance)
+        score_columns = score_term_columns(score_terms)
+        self.reward_term_names = names_of_terms(self.map, guidance, score_terms)
         self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
         self.single_observation_space = observation_space(max_entities=max_entities, with_value_scalars=True)
         self.single_action_space: FunctionCallSpace = function_calls_space(max_entities)
@@ -137,7 +142,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             replay_interval=replay_interval,
             version_guard=process.version_guard(),
         )
-        self._matches = self._make_matches(settings, opponents, limits, guidance)
+        self._matches = self._make_matches(settings, opponents, limits, guidance, score_columns)
         self._threads = ThreadPoolExecutor(num_threads or len(self._matches), thread_name_prefix="starcraft2-game")
         self._is_closed = False
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
@@ -148,11 +153,18 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponents: Sequence[str | None],
         limits: ActionLimits,
         guidance: HumanGuidance | None,
+        score_columns: Sequence[int],
     ) -> list[Match]:
         matches = []
         for game, opponent in enumerate(opponents):
             players = [
-                Player(self._buffers.row(int(row)), limits, is_scored=self.map.is_scored, guidance=guidance)
+                Player(
+                    self._buffers.row(int(row)),
+                    limits,
+                    is_scored=self.map.is_scored,
+                    guidance=guidance,
+                    score_terms=score_columns,
+                )
                 for row in np.flatnonzero(self.rows.game == game)
             ]
             ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None

@@ -63,6 +63,8 @@ def think(world: World, player: Player) -> None:
     strength = STRENGTHS[min(10, max(1, player.difficulty or 1))]
     if world.loop % strength.think_every:
         return
+    player.alerts.clear()
+    player.errors.clear()
     player.minerals += strength.income
     player.vespene += strength.income / 3
     units = [unit for unit in world.units.values() if unit.owner == player.id]

@@ -218,8 +218,10 @@ def acquire(world: World) -> None:
     for unit in world.units.values():
         if unit.owner == NEUTRAL_OWNER:
             continue
+        if unit.carrier:
+            continue
         unit.locate(loop)
-        if not unit.carrier and unit.type != LARVA:
+        if unit.type != LARVA:
             prey.append(unit)
         armed = unit.facts.weapons and not unit.facts.worker and unit.done_at <= loop
         if unit.engaged == 0 and armed and (unit.idle_or_attacking() or unit.orders[0].ability == HOLD):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import ai, combat, economy, mini_games, orders, vision
+from . import ai, combat, economy, mini_games, orders, recovery, vision
 from .facts import GEYSER, MINERAL_FIELD, NEUTRAL_OWNER, PERMANENTLY_CLOAKED, SMALL_MINERAL_FIELD, UNITS
 from .terrain import MINI_GAMES, Terrain, generate
 from .unit import Order, Player, Unit
@@ -90,7 +90,8 @@ class World:
             if passenger is not None:
                 self.remove(passenger)
         for player in self.players.values():
-            player.dead.append(unit.tag)
+            if player.human:
+                player.dead.append(unit.tag)
 
     def of(self, player_id: int) -> Iterator[Unit]:
         """Return the units of a player."""
@@ -173,6 +174,7 @@ class World:
                     if not player.human:
                         ai.think(self, player)
         if self.loop % SIGHT_EVERY == 0:
+            recovery.recover(self, SIGHT_EVERY)
             vision.look(self)
         if self.loop % END_EVERY == 0 and self.mini_game is None:
             self._eliminate()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_strongest_beats_the_weakest_from_either_corner(race: int) -> None:
 def test_strengths_rise() -> None:
     steps = [(s.income, -s.think_every, s.workers, s.barracks) for s in STRENGTHS.values()]
     assert sorted(STRENGTHS) == list(range(1, 11))
-    assert all(a[1] <= b[1] and a[2] <= b[2] and a[3] <= b[3] for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a[1] <= b[1] and a[2] <= b[2] and a[3] <= b[3] for a, b in itertools.pairwise(steps))
 
 
 def test_a_player_that_does_nothing_is_beaten_by_the_weakest() -> None:
@@ -104,5 +105,6 @@ def test_maps_are_the_same_from_both_sides(name: str) -> None:
         assert terrain.placeable[int(base.position[1]), int(base.position[0])]
         assert len(base.resources) == 10
         for _, x, y in base.resources:
-            assert x0 <= x < x1 and y0 <= y < y1
+            assert x0 <= x < x1
+            assert y0 <= y < y1
             assert 5 < math.dist((x, y), base.position) < 9

@@ -36,7 +36,8 @@ def test_every_answer_carries_the_request_id_and_a_status(client: Client) -> Non
 def test_versions_bear_the_mark(client: Client) -> None:
     ping = client.ask(ping=sc_pb.RequestPing()).ping
     assert ping.data_version.startswith(MARK)
-    assert ping.game_version.startswith("4.10.0.") and MARK in ping.game_version
+    assert ping.game_version.startswith("4.10.0.")
+    assert MARK in ping.game_version
     assert ping.base_build == 75689
     client.play()
     assert MARK in client.ask(game_info=sc_pb.RequestGameInfo()).game_info.mod_names
@@ -106,8 +107,10 @@ def test_grids_have_the_size_of_the_map(client: Client) -> None:
     client.play()
     info = client.ask(game_info=sc_pb.RequestGameInfo()).game_info.start_raw
     cells = info.map_size.x * info.map_size.y
-    assert info.pathing_grid.bits_per_pixel == 1 and len(info.pathing_grid.data) == cells // 8
-    assert info.terrain_height.bits_per_pixel == 8 and len(info.terrain_height.data) == cells
+    assert info.pathing_grid.bits_per_pixel == 1
+    assert len(info.pathing_grid.data) == cells // 8
+    assert info.terrain_height.bits_per_pixel == 8
+    assert len(info.terrain_height.data) == cells
     observation = client.observe().observation
     visibility = np.frombuffer(observation.raw_data.map_state.visibility.data, np.uint8)
     visibility = visibility.reshape(info.map_size.y, info.map_size.x)

@@ -9,7 +9,7 @@ from tests.envs.starcraft2.standin.clients import interface
 from tests.starcraft2_standin import combat, commands, economy, production
 from tests.starcraft2_standin.facts import ABILITIES, ATTACK, MOVE, UNITS
 from tests.starcraft2_standin.observation import View
-from tests.starcraft2_standin.raw_units import visible_units
+from tests.starcraft2_standin.raw_units import build, visible_units
 from tests.starcraft2_standin.unit import Player, Unit
 from tests.starcraft2_standin.world import World
 
@@ -22,7 +22,7 @@ def game(races: tuple[int, int] = (TERRAN, ZERG), seed: int = 3, difficulty: int
     human = difficulty == 0
     players = [
         Player(1, races[0], races[0], human, difficulty=difficulty),
-        Player(2, races[1], races[1], True if human else False, difficulty=difficulty),
+        Player(2, races[1], races[1], human, difficulty=difficulty),
     ]
     return World(name, players, seed)
 
@@ -252,7 +252,7 @@ def test_fog_hides_units_and_remembers_structures() -> None:
 
     world.step(16)
     assert seen() == {}
-    assert set(dict((u.tag, d) for u, d in visible_units(view, lift_fog=True) if u.owner == 2).values()) == {3}
+    assert {d for u, d in visible_units(view, lift_fog=True) if u.owner == 2} == {3}
     depot = next(u for u in world.of(2) if u.facts.structure)
     scout.x, scout.y = depot.x - 4, depot.y
     marine.owner = 1
@@ -267,13 +267,55 @@ def test_fog_hides_units_and_remembers_structures() -> None:
     assert depot.tag in seen(), "nobody saw it fall"
 
 
+def visible_tags(view: View) -> dict[int, int]:
+    return {unit.tag: display for unit, display in visible_units(view)}
+
+
 def test_the_cloaked_need_a_detector() -> None:
     world, (templar, marine) = field((76, 2, 30.0, 30.0), (MARINE, 1, 33.0, 30.0))
     world.step(16)
     view = View(world, world.players[1], interface(), sees_all=False)
-    assert dict((u.tag, d) for u, d in visible_units(view))[templar.tag] == 3
+    marine.health = 1000.0
+    assert visible_tags(view)[templar.tag] == 3
     assert marine.engaged == 0
     world.create(23, 1, 31.0, 34.0)
     world.step(32)
-    assert dict((u.tag, d) for u, d in visible_units(view))[templar.tag] == 1
+    assert visible_tags(view)[templar.tag] == 1
     assert marine.engaged == templar.tag
+
+
+def test_a_medivac_takes_marines_and_puts_them_down_elsewhere() -> None:
+    world, (medivac, *marines) = field((54, 1, 25.0, 30.0), (MARINE, 1, 20.0, 30.0), (MARINE, 1, 21.0, 30.0))
+    for marine in marines:
+        assert commands.command(world, 1, 3668, [medivac.tag], None, marine.tag) == error_pb2.Success
+        world.step(60)
+    assert medivac.cargo == [marine.tag for marine in marines]
+    view = View(world, world.players[1], interface(), sees_all=False)
+    assert {u.tag for u, _ in visible_units(view)}.isdisjoint(medivac.cargo)
+    message = build(view, medivac, 1, on_screen=False)
+    assert [passenger.unit_type for passenger in message.passengers] == [MARINE] * 2
+    assert (message.cargo_space_taken, message.cargo_space_max) == (2, 8)
+    assert commands.command(world, 1, 3669, [medivac.tag], (40.0, 40.0)) == error_pb2.Success
+    world.step(200)
+    assert medivac.cargo == []
+    assert all(math.dist(marine.locate(world.loop), (40.0, 40.0)) < 1 for marine in marines)
+    assert commands.command(world, 1, 3669, [medivac.tag], (40.0, 40.0)) == error_pb2.NoCargoToUnload
+
+
+def test_passengers_walk_to_a_bunker_and_die_with_it() -> None:
+    world, (bunker, marine, tank) = field((24, 1, 25.0, 30.0), (MARINE, 1, 20.0, 30.0), (692, 1, 25.0, 34.0))
+    assert commands.command(world, 1, 407, [bunker.tag], None, marine.tag) == error_pb2.Success
+    world.step(80)
+    assert bunker.cargo == [marine.tag]
+    combat.kill(world, bunker, None)
+    assert not marine.alive
+    assert tank.alive
+
+
+def test_shields_come_back_after_a_quiet_while() -> None:
+    world, (stalker,) = field((STALKER, 1, 22.0, 30.0))
+    combat.hurt(world, stalker, 41.0, None)
+    world.step(160)
+    assert stalker.shield == 40.0
+    world.step(160)
+    assert stalker.shield == pytest.approx(40.0 + 20.0, abs=2.1)

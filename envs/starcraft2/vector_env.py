@@ -194,7 +194,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             GameVersionError: if it is another version than expected.
         """
         self._require_open()
-        chosen = self._chosen_games(None if options is None else options.get("reset_mask"))
+        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
         super().reset(seed=seed)
         if seed is not None:
             self._set_seeds(seed, chosen)
@@ -256,14 +256,6 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
     def _require_open(self) -> None:
         if self._is_closed:
             raise GameCrashedError("this environment is closed; make a new one")
-
-    def _chosen_games(self, reset_mask: ArrayLike | None) -> NDArray[np.bool_]:
-        if reset_mask is None:
-            return np.ones(self.rows.num_games, np.bool_)
-        mask = np.asarray(reset_mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ValueError(f"reset_mask must be bool ({self.num_envs},), got {mask.dtype} {mask.shape}")
-        return self.rows.games_of_rows(mask)
 
     @property
     def finished(self) -> NDArray[np.bool_]:

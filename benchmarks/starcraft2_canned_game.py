@@ -93,14 +93,14 @@ def serve(folder: Path, port: int) -> None:
                     if answer is None:
                         return
                     client.send(answer)
-            except ConnectionLost:
+            except ConnectionLostError:
                 continue
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     from envs.starcraft2.compatibility import sc_pb
-    from tests.starcraft2_standin.websocket import ConnectionLost, WebSocket
+    from tests.starcraft2_standin.websocket import ConnectionLostError, WebSocket
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("folder", type=Path)

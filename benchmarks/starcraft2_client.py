@@ -23,6 +23,7 @@ import numpy as np
 import starcraft2_frames as frames
 from common import machine_info, versions, write_json
 from starcraft2_canned_game import MAP, write_installation
+from starcraft2_recorded_game import read_game
 
 from envs.starcraft2 import native_library
 from envs.starcraft2.compatibility import PYSC2_NAME, sc_pb
@@ -31,8 +32,8 @@ from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 NUM_UNITS = 300
 STEP_MUL = 8
-# About what the late game that pysc2-evolved's source package holds has.
-_BUSY, _CARRIERS = 0.5, 0.01
+# About as much as in the recorded late game: 90 bytes a unit, half an order.
+_BUSY, _CARRIERS = 0.25, 0.01
 _PACKAGES = ("perceiver-star", "numpy", "gymnasium", "protobuf", "pysc2-evolved", "pysc2", "websocket-client")
 Step = Callable[[], None]
 
@@ -95,19 +96,32 @@ def our_step(stack: ExitStack) -> Step:
     return step
 
 
-@contextmanager
-def canned_installation(num_units: int) -> Iterator[tuple[bytes, bytes]]:
-    """Make SC2PATH an installation of the canned game, and give its answers."""
+def made_up_answers(num_units: int) -> tuple[bytes, bytes]:
+    """Return a ResponseGameInfo and a ResponseObservation of a made-up game."""
     generator = np.random.default_rng(0)
     info = frames.game_info(generator)
     message = frames.observation(generator, num_units=num_units, busy=_BUSY, carriers=_CARRIERS)
-    answers = info.SerializeToString(), message.SerializeToString()
+    return info.SerializeToString(), message.SerializeToString()
+
+
+def recorded_answers(archive: Path, num_units: int) -> tuple[bytes, bytes]:
+    """Return those of the last moment of the recorded game, cut to the first units; screens are left out."""
+    game = read_game(archive)
+    message = game.observations[-1]
+    del message.observation.raw_data.units[num_units:]
+    message.observation.feature_layer_data.ClearField("renders")
+    return game.game_info.SerializeToString(), message.SerializeToString()
+
+
+@contextmanager
+def canned_installation(answers: tuple[bytes, bytes]) -> Iterator[None]:
+    """Make SC2PATH an installation of the canned game that gives these answers."""
     with tempfile.TemporaryDirectory(prefix="canned-starcraft2-") as folder:
         write_installation(Path(folder), *answers)
         before = os.environ.get("SC2PATH")
         os.environ["SC2PATH"] = folder
         try:
-            yield answers
+            yield
         finally:
             if before is None:
                 del os.environ["SC2PATH"]
@@ -154,11 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--units", type=int, default=NUM_UNITS)
+    parser.add_argument("--archive", type=Path, help="take the units from the game recorded in this source package")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps-per-round", type=int, default=100)
     arguments = parser.parse_args()
     results: dict[str, Any] = {"machine": machine_info(), "versions": versions(_PACKAGES)}
-    with canned_installation(arguments.units) as answers, ExitStack() as stack:
+    recorded: Path | None = arguments.archive
+    answers = recorded_answers(recorded, arguments.units) if recorded else made_up_answers(arguments.units)
+    with canned_installation(answers), ExitStack() as stack:
         steps = {
             "env_step": our_step(stack),
             "pysc2_normal_step": pysc2_step(passthrough=False, stack=stack),
@@ -174,7 +191,12 @@ def main() -> None:
     results["ratio_of_normal_to_env_step"] = statistics.median(
         a / b for a, b in zip(times["pysc2_normal_step"], times["env_step"], strict=True)
     )
-    results |= {"units": arguments.units, "encodes_in_c": native_library.native_library() is not None, "raw": times}
+    results |= {
+        "units": arguments.units,
+        "recorded": recorded is not None,
+        "encodes_in_c": native_library.native_library() is not None,
+        "raw": times,
+    }
     write_json(arguments.output, results)
     for name, value in results.items():
         if name.endswith("_ms") or name.startswith("ratio"):

@@ -58,6 +58,9 @@ class StarCraft2Config:
     """Game loops after which a game is truncated."""
     reward_weights: tuple[float, ...] = ()
     """Weight of each of the game's reward terms; without any, 1 for all."""
+    score_terms: tuple[str, ...] = ()
+    """Entries of the game's score whose growth, in thousands, are reward terms of their own, such as
+    killed_value_units."""
     human_statistics: str | None = None
     """A file of human statistics z; then pseudo-rewards for following them are terms of their own."""
     max_actions: int | None = 22

@@ -70,7 +70,13 @@ def starcraft2_tiny() -> TrainConfig:
         recipe="starcraft2_tiny",
         hardware="2 CPU cores, an hour",
         environment=StarCraft2Config(
-            map_name="Flat32", race="terran", opponent_race="terran", opponents=("very_easy",), max_steps=6000
+            map_name="Flat32",
+            race="terran",
+            opponent_race="terran",
+            opponents=("very_easy",),
+            max_steps=8000,
+            score_terms=("killed_value_units", "killed_value_structures", "total_value_units", "collected_minerals"),
+            reward_weights=(5.0, 5.0, 5.0, 2.0, 0.2),
         ),
         agent=AgentConfig.of_size("small"),
         learner=LearnerConfig(
@@ -84,7 +90,7 @@ def starcraft2_tiny() -> TrainConfig:
         ),
         actors=ActorConfig(num_actors=1, games_per_actor=8, unroll_length=32, queue_size=1),
         unrolls_per_update=1,
-        evaluation=EvaluationConfig(opponents=("very_easy",), games=50, max_steps=6000, games_at_once=5),
+        evaluation=EvaluationConfig(opponents=("very_easy",), games=50, max_steps=8000, games_at_once=5),
         total_steps=50_000_000,
         max_minutes=45.0,
     )

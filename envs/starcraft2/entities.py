@@ -56,7 +56,11 @@ _FLAGS = slice(FIELD["is_flying"], FIELD["is_burrowed"] + 1)
 # Groups of the order: own, enemies, effects, allies, neutrals and what belongs to none, by alliance.
 _ENEMY_GROUP, _EFFECT_GROUP = 1, 2
 _GROUP_OF_ALLIANCE = np.asarray([4, 0, 3, 4, _ENEMY_GROUP])
-_BEYOND_EVERY_DISTANCE = 2.0**20
+_BY_DISTANCE = np.asarray([0, 1, 0, 0, 0], np.int8)
+_BY_DISTANCE_IN_A_CROWD = np.asarray([0, 1, 0, 1, 1], np.int8)
+FARTHEST = 2**18
+"""Coordinates beyond this, which only a broken message has, count as this far away."""
+BEYOND_EVERY_DISTANCE = 2.0**40
 
 
 class Candidates(NamedTuple):
@@ -95,24 +99,30 @@ def entity_order(found: Candidates, max_entities: int) -> NDArray[np.intp]:
 
     Where all do not fit, allies and neutrals are taken by their distance to own units too.
     """
-    groups = np.take(_GROUP_OF_ALLIANCE, found.raw[COLUMN["alliance"]], mode="clip")
-    groups[found.effects > 0] = _EFFECT_GROUP
-    crowded = len(groups) > max_entities
-    by_distance = (groups > _EFFECT_GROUP) | (groups == _ENEMY_GROUP) if crowded else groups == _ENEMY_GROUP
-    keys = groups.astype(np.float64) * _BEYOND_EVERY_DISTANCE
-    sorted_ones = np.flatnonzero(by_distance)
-    keys[sorted_ones] += _distances(found.raw, sorted_ones, np.flatnonzero(groups == 0))
+    groups, by_distance = order_groups(found.raw[COLUMN["alliance"]], found.effects, max_entities)
+    keys = groups * BEYOND_EVERY_DISTANCE
+    measured = np.flatnonzero(by_distance[groups])
+    keys[measured] += _distances(found.raw, measured, np.flatnonzero(groups == 0))
     return np.argsort(keys, kind="stable")[:max_entities]
 
 
-def _distances(raw: NDArray[np.int64], columns: NDArray[np.intp], own: NDArray[np.intp]) -> NDArray[np.float32]:
+def order_groups(
+    alliances: NDArray[np.int64], effects: NDArray[np.int64], max_entities: int
+) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    """Return the group [N] of each candidate, own units 0, and which groups are ordered by distance."""
+    groups = np.take(_GROUP_OF_ALLIANCE, alliances, mode="clip")
+    groups[effects > 0] = _EFFECT_GROUP
+    return groups, _BY_DISTANCE_IN_A_CROWD if len(groups) > max_entities else _BY_DISTANCE
+
+
+def _distances(raw: NDArray[np.int64], columns: NDArray[np.intp], own: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the squared distance in cells of each candidate to the nearest own unit, 0 where there is none."""
     if not len(columns) or not len(own):
-        return np.zeros(len(columns), np.float32)
-    positions_x, positions_y = raw[_POSITION].astype(np.float32)
+        return np.zeros(len(columns))
+    positions_x, positions_y = np.clip(raw[_POSITION], -FARTHEST, FARTHEST).astype(np.float64)
     x = positions_x[columns, None] - positions_x[own]
     y = positions_y[columns, None] - positions_y[own]
-    nearest: NDArray[np.float32] = (x * x + y * y).min(1)
+    nearest: NDArray[np.float64] = (x * x + y * y).min(1)
     return nearest
 
 
@@ -138,7 +148,7 @@ def write_entities(
     arrays[ENTITY_CLASSES][:count] = _classes(raw, values).T
     tags = np.zeros(len(arrays[ENTITY_MASK]), np.int64)
     tags[:count] = raw[COLUMN["tag"]]
-    write_marks(arrays, tags, last_action)
+    _write_marks(arrays, tags, last_action)
     return tags
 
 
@@ -149,7 +159,7 @@ def write_mask(arrays: Mapping[str, NDArray[Any]], count: int) -> None:
     arrays[ENTITY_MASK][:count] = 1
 
 
-def write_marks(arrays: Mapping[str, NDArray[Any]], tags: NDArray[np.int64], action: LastAction | None) -> None:
+def _write_marks(arrays: Mapping[str, NDArray[Any]], tags: NDArray[np.int64], action: LastAction | None) -> None:
     """Mark in the last two categories which units the last action selected, and which it targeted.
 
     Args:

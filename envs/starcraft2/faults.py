@@ -70,5 +70,5 @@ def _any_cause(error: BaseException | None, kinds: tuple[type[BaseException], ..
     while error is not None:
         if isinstance(error, kinds):
             return True
-        error = error.__cause__
+        error = error.__cause__ or error.__context__  # the official pysc2 names no cause
     return False

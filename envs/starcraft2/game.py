@@ -105,7 +105,7 @@ class Game:
         self._in_episode = True
         # New ones for each episode: at the old ones the last game may still be saying goodbye.
         ports = free_ports(2 * len(setup.races)) if two_players else []
-        joins = [_join_request(setup, race, ports) for race in setup.races]
+        joins = [_join_request(setup, player, ports) for player in range(len(setup.races))]
         self._ask_all("join_game", lambda player, controller: controller.join_game(joins[player]), limit)
         return self._ask_all("game_info", lambda _, controller: controller.game_info())
 
@@ -205,8 +205,10 @@ def _create_request(setup: EpisodeSetup, *, with_data: bool) -> Any:
     return create
 
 
-def _join_request(setup: EpisodeSetup, race: str, ports: Sequence[int]) -> Any:
-    join = sc_pb.RequestJoinGame(options=setup.options, race=RACES[race], player_name="PerceiverStar")
+def _join_request(setup: EpisodeSetup, player: int, ports: Sequence[int]) -> Any:
+    # The game confuses players of the same name.
+    name = f"PerceiverStar {player + 1}"
+    join = sc_pb.RequestJoinGame(options=setup.options, race=RACES[setup.races[player]], player_name=name)
     if ports:
         join.shared_port = 0
         join.server_ports.game_port, join.server_ports.base_port = ports[:2]

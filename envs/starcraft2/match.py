@@ -195,12 +195,13 @@ class Match:
         game.step(target - now)
         messages = game.observe()
         self._game_loop = int(messages[0].observation.game_loop)
-        has_ended = game.has_ended
+        has_ended = game.has_ended or any(message.player_result for message in messages)
         if not has_ended and self._game_loop != target:
             raise GameFaultError(GARBAGE, f"the game is at loop {self._game_loop} after a step to {target}")
         truncated = not has_ended and self._game_loop >= self.settings.max_game_loops
-        for player, message in zip(self.players, messages, strict=True):
-            player.see(message, outcome=_outcome(message) if has_ended else None, truncated=truncated)
+        outcomes = _outcomes(messages) if has_ended else [None] * len(messages)
+        for player, message, outcome in zip(self.players, messages, outcomes, strict=True):
+            player.see(message, outcome=outcome, truncated=truncated)
         self._share_views()
         if has_ended or truncated:
             self._save_replay(finished=has_ended)
@@ -240,11 +241,10 @@ class Match:
         self.close()
 
 
-def _outcome(message: Any) -> int:
-    """Return +1, 0 or -1 for the player that a ResponseObservation belongs to."""
-    player_id = message.observation.player_common.player_id
-    results = {entry.player_id: entry.result for entry in message.player_result}
-    return _RESULTS.get(results.get(player_id, 0), 0)
+def _outcomes(messages: Sequence[Any]) -> list[int | None]:
+    """Return +1, 0 or -1 for the player that each ResponseObservation belongs to; any of them may tell the results."""
+    results = {entry.player_id: entry.result for message in messages for entry in message.player_result}
+    return [_RESULTS.get(results.get(message.observation.player_common.player_id, 0), 0) for message in messages]
 
 
 def _race_names(game_infos: Sequence[Any]) -> tuple[str, ...]:

@@ -11,42 +11,18 @@ from numpy.typing import NDArray
 
 from envs.spaces import ENTITY_CATEGORIES, ENTITY_CLASSES, ENTITY_POSITIONS, ENTITY_VALUES
 from envs.starcraft2.coordinates import Grid
-from envs.starcraft2.entities import candidates, entity_order, write_marks, write_mask
-from envs.starcraft2.entity_classes import selection_classes, target_classes
+from envs.starcraft2.entities import BEYOND_EVERY_DISTANCE, FARTHEST, candidates, order_groups, write_mask
 from envs.starcraft2.entity_columns import (
-    ADDON_CATEGORY,
-    CAPPED_SIZES,
     CATEGORY_NAMES,
-    DIVIDED_SIZES,
-    DIVISORS,
-    ENEMY,
-    FIRST_EFFECT_TYPE,
-    MOST_MINERALS,
-    MOST_VESPENE,
-    OWN,
-    PLACEHOLDER,
-    SCALED,
-    SQUARE_ROOT_SIZES,
     VALUE,
     VALUE_NAMES,
 )
-from envs.starcraft2.native_reader import NativeUnitReader
-from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES, FUNCTION_OF_ABILITY, write_addon_types
+from envs.starcraft2.native_reader import NativeUnitReader, RecordRows
+from envs.starcraft2.native_tables import NativeTables, raw_column
+from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES
 from envs.starcraft2.scalars import LastAction
-from envs.starcraft2.tables import (
-    ATTRIBUTE_NAMES,
-    BUFF_IDS,
-    UNIT_ATTRIBUTES,
-    UNIT_TYPE_IDS,
-    buff_index,
-    unit_type_index,
-)
-from envs.starcraft2.unit_records import FIELD, RECORD_FIELDS
+from envs.starcraft2.unit_records import FIELD, RECORD_FIELDS, TAG_FIELDS
 
-_UNUSED, _COPIED, _TIMES, _RATIO, _FROM_LEFT, _FROM_TOP, _LOOKED_UP = range(7)
-_CAPPED, _ROOT, _WHOLE_QUOTIENT, _MINED, _FLAG = range(10, 15)
-_RAW_QUOTIENT, _FIELD_QUOTIENT, _SHARE, _MAP_POSITION = range(20, 24)
-_FIELD_OF_COLUMN = {"hallucination": "is_hallucination", "active": "is_active"}
 _CHECKED = (
     (ENTITY_CATEGORIES, np.int32),
     (ENTITY_VALUES, np.float32),
@@ -56,41 +32,24 @@ _CHECKED = (
 _WIDTHS = (len(CATEGORY_NAMES), len(VALUE_NAMES), 2, 2)
 
 
-class _Column(ctypes.Structure):
-    _fields_ = (
-        ("source", ctypes.c_int32),
-        ("kind", ctypes.c_int32),
-        ("parameter", ctypes.c_double),
-        ("high", ctypes.c_int64),
-        ("table", ctypes.c_void_p),
-    )
-
-
-_NUMBERS = (
-    *("num_raw", "num_fields", "num_categories", "num_values", "num_attributes", "first_effect_type"),
-    *("last_x", "last_y", "unit_type", "alliance", "display_type", "x", "y", "tag", "is_in_cargo"),
-    *("build_progress", "is_flying", "own", "highest_alliance", "placeholder", "unfinished_class", "last_unit_type"),
-)
-_POINTERS = ("categories", "values", "type_indices", "selection_classes", "target_classes", "attributes")
-
-
-class _Entities(ctypes.Structure):
-    _fields_ = (*((name, ctypes.c_int64) for name in _NUMBERS), *((name, ctypes.c_void_p) for name in _POINTERS))
-
-
 class NativeUnitEncoder:
     """Encodes units in C; not to be shared between threads."""
 
     def __init__(self, library: ctypes.CDLL, grid: Grid) -> None:
-        pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._grid = grid
         self._reader = NativeUnitReader(library)
-        self._raw_units, self._entities = library.perceiver_star_raw_units, library.perceiver_star_entities
-        self._raw_units.argtypes = (pointer, number, number, pointer, number, ctypes.c_double, pointer)
-        self._entities.argtypes = (pointer,) * 5 + (number,) + (pointer,) * 5
-        self._raw_units.restype = self._entities.restype = None
-        self._tables = _Tables(grid)
-        self._raw_columns = self._tables.columns(_raw_column(name, grid, self._tables) for name in COLUMN_NAMES)
+        pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+        arguments = {
+            "raw_units": (pointer, number, number, pointer, number, real, pointer),
+            "addons": (pointer, number, number, number, pointer, number, number, number),
+            "order_keys": (pointer, number, number, number, pointer, pointer, number, number, real, pointer, pointer),
+            "entities": (*(pointer,) * 5, number, pointer, number, number, *(pointer,) * 5),
+        }
+        self._functions = {name: library[f"perceiver_star_{name}"] for name in arguments}
+        for name, function in self._functions.items():
+            function.argtypes, function.restype = arguments[name], None
+        self._tables = NativeTables(grid)
+        self._raw_columns = self._tables.columns(raw_column(name, grid, self._tables) for name in COLUMN_NAMES)
         self._about = self._tables.about()
 
     def encode(
@@ -103,29 +62,65 @@ class NativeUnitEncoder:
         """
         targets = _checked(arrays)
         rows = self._reader.read(observation_raw)
-        units = np.empty((len(rows.values), len(COLUMN_NAMES)), np.int64)
-        fields, columns = len(RECORD_FIELDS), len(COLUMN_NAMES)
-        pointer = rows.values.ctypes.data
-        self._raw_units(
-            pointer, fields, len(units), self._raw_columns, columns, self._grid.map_height, units.ctypes.data
-        )
-        units[:, COLUMN["tag"]] = rows.tags[:, 0]
-        write_addon_types(units[:, COLUMN["addon_unit_type"]], rows.records())
+        units = self._raw_units(rows)
         found = candidates(units, rows.records(), observation_raw.effects, self._grid)
-        order = entity_order(found, len(targets[0]))
         raw, values = np.ascontiguousarray(found.raw.T), np.ascontiguousarray(found.values.T)
+        order = self._order(raw, found.effects, len(targets[0]))
         tags = np.zeros(len(targets[0]), np.int64)
-        sources = [array.ctypes.data for array in (raw, values, found.effects, order)]
-        self._entities(
-            ctypes.addressof(self._about), *sources, len(order), *(array.ctypes.data for array in (*targets, tags))
+        action = last_action or LastAction()
+        selected = np.asarray(action.selected_tags, np.int64)
+        self._functions["entities"](
+            ctypes.addressof(self._about),
+            *(array.ctypes.data for array in (raw, values, found.effects, order)),
+            len(order),
+            selected.ctypes.data,
+            len(selected),
+            action.target_tag,
+            *(array.ctypes.data for array in (*targets, tags)),
         )
         # The C library's sine may differ from NumPy's in the last digit.
         facing = values[order, FIELD["facing"]]
         arrays[ENTITY_VALUES][: len(order), VALUE["facing_sine"]] = np.sin(facing)
         arrays[ENTITY_VALUES][: len(order), VALUE["facing_cosine"]] = np.cos(facing)
         write_mask(arrays, len(order))
-        write_marks(arrays, tags, last_action)
         return units, tags
+
+    def _raw_units(self, rows: RecordRows) -> NDArray[np.int64]:
+        """Return `raw_units.raw_units` of the records."""
+        units = np.empty((len(rows.values), len(COLUMN_NAMES)), np.int64)
+        pointer, tags = units.ctypes.data, rows.tags.ctypes.data
+        self._functions["raw_units"](
+            rows.values.ctypes.data,
+            len(RECORD_FIELDS),
+            len(units),
+            self._raw_columns,
+            len(COLUMN_NAMES),
+            self._grid.map_height,
+            pointer,
+        )
+        units[:, COLUMN["tag"]] = rows.tags[:, 0]
+        columns = len(COLUMN_NAMES), COLUMN["unit_type"], COLUMN["addon_unit_type"]
+        self._functions["addons"](pointer, *columns, tags, len(TAG_FIELDS), len(units), rows.num_units)
+        return units
+
+    def _order(self, raw: NDArray[np.int64], effects: NDArray[np.int64], max_entities: int) -> NDArray[np.intp]:
+        """Return `entities.entity_order` of the candidates, raw [N, 46] row by row."""
+        groups, by_distance = order_groups(raw[:, COLUMN["alliance"]], effects, max_entities)
+        scratch, keys = np.empty((2, len(raw)), np.int64), np.empty(len(raw))
+        self._functions["order_keys"](
+            raw.ctypes.data,
+            len(COLUMN_NAMES),
+            COLUMN["x"],
+            COLUMN["y"],
+            groups.ctypes.data,
+            by_distance.ctypes.data,
+            len(raw),
+            FARTHEST,
+            BEYOND_EVERY_DISTANCE,
+            scratch.ctypes.data,
+            keys.ctypes.data,
+        )
+        return np.argsort(keys, kind="stable")[:max_entities]
 
 
 def _checked(arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -138,138 +133,3 @@ def _checked(arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
             raise ValueError(f"expected {key} as {expected}, got {array.dtype} {array.shape}")
         targets.append(array)
     return targets
-
-
-class _Tables:
-    """The tables that C reads, kept alive."""
-
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self._kept: list[Any] = []
-        ids = np.arange(max(UNIT_TYPE_IDS) + 2)
-        ones = np.ones(len(ids), np.bool_)
-        self.last_unit_type = len(ids) - 1
-        self.type_indices = self.keep(unit_type_index(ids))
-        self.selection_classes = self.keep(selection_classes(ids, ones, ones.astype(np.float64)))
-        self.unfinished_class = int(selection_classes(ids[:1], ones[:1], np.zeros(1))[0])
-        kinds = [(alliance, flying) for alliance in range(ENEMY + 1) for flying in (False, True)]
-        by_kind = [target_classes(ids, np.full(len(ids), kind), ones & flying, ones) for kind, flying in kinds]
-        self.target_classes = self.keep(np.concatenate(by_kind))
-        buffs = np.arange(max(BUFF_IDS) + 2)
-        self.functions = self.keep(FUNCTION_OF_ABILITY)
-        self.buffs = self.keep(np.where(buffs > 0, buff_index(buffs) + 1, 0))
-        self.addons = self.keep(ADDON_CATEGORY)
-
-    def keep(self, table: NDArray[Any], dtype: Any = np.int32) -> NDArray[Any]:
-        """Return a table as C wants it."""
-        kept = np.ascontiguousarray(table, dtype)
-        self._kept.append(kept)
-        return kept
-
-    def columns(self, columns: Any) -> int:
-        """Return the address of an array of columns."""
-        entries = [_Column(*entry) for entry in columns]
-        kept = (_Column * len(entries))(*entries)
-        self._kept.append(kept)
-        return ctypes.addressof(kept)
-
-    def about(self) -> _Entities:
-        """Return everything that C needs to know to make entities."""
-        categories = self.columns(_category(name, self) for name in CATEGORY_NAMES)
-        real_names = VALUE_NAMES[: -len(ATTRIBUTE_NAMES)]
-        values = self.columns(_value(name, self._grid) for name in real_names)
-        attributes = self.keep(UNIT_ATTRIBUTES, np.int8)
-        return _Entities(
-            num_raw=len(COLUMN_NAMES),
-            num_fields=len(RECORD_FIELDS),
-            num_categories=len(CATEGORY_NAMES),
-            num_values=len(real_names),
-            num_attributes=len(ATTRIBUTE_NAMES),
-            first_effect_type=FIRST_EFFECT_TYPE,
-            last_x=self._grid.width - 1,
-            last_y=self._grid.height - 1,
-            **{name: COLUMN[name] for name in _NUMBERS if name in COLUMN and name != "build_progress"},
-            build_progress=FIELD["build_progress"],
-            is_flying=FIELD["is_flying"],
-            own=OWN,
-            highest_alliance=ENEMY,
-            placeholder=PLACEHOLDER,
-            unfinished_class=self.unfinished_class,
-            last_unit_type=self.last_unit_type,
-            categories=categories,
-            values=values,
-            type_indices=self.type_indices.ctypes.data,
-            selection_classes=self.selection_classes.ctypes.data,
-            target_classes=self.target_classes.ctypes.data,
-            attributes=attributes.ctypes.data,
-        )
-
-
-_Entry = tuple[int, int, float, int, int]
-"""source, kind, parameter, high, address of a table"""
-
-
-def _looked_up(source: int, table: NDArray[Any]) -> _Entry:
-    return source, _LOOKED_UP, 0, len(table) - 1, table.ctypes.data
-
-
-def _raw_column(name: str, grid: Grid, tables: _Tables) -> _Entry:
-    """Return how a column of raw_units is made of a record."""
-    field = _FIELD_OF_COLUMN.get(name, name)
-    if name in ("build_progress", "order_progress_0", "order_progress_1"):
-        return FIELD[name], _TIMES, 100, 0, 0
-    if name == "radius":
-        return FIELD[name], _TIMES, float(grid.scale[0]), 0, 0
-    if name in ("x", "y"):
-        axis = ("x", "y").index(name)
-        return FIELD[name], (_FROM_LEFT, _FROM_TOP)[axis], float(grid.scale[axis]), 0, 0
-    if name.endswith("_ratio"):
-        vital = name.removesuffix("_ratio")
-        return FIELD[vital], _RATIO, 0, FIELD[f"{vital}_max"], 0
-    if name.startswith("order_id_"):
-        return _looked_up(FIELD[name.replace("order", "ability")], tables.functions)
-    return (FIELD[field], _COPIED, 0, 0, 0) if field in FIELD else (0, _UNUSED, 0, 0, 0)
-
-
-def _category(name: str, tables: _Tables) -> _Entry:
-    """Return how a category is made of raw_units and records."""
-    column, _, divisor = name.partition("_div_")
-    root = name.removeprefix("sqrt_")
-    if name in CAPPED_SIZES:
-        return COLUMN[name], _CAPPED, 0, CAPPED_SIZES[name] - 1, 0
-    if root in SQUARE_ROOT_SIZES:
-        return COLUMN[root], _ROOT, 0, SQUARE_ROOT_SIZES[root] - 1, 0
-    if divisor:
-        return (
-            COLUMN[column],
-            _WHOLE_QUOTIENT,
-            DIVISORS[column],
-            DIVIDED_SIZES[column] - 1,
-            0,
-        )
-    others: dict[str, _Entry] = {
-        "unit_type": _looked_up(COLUMN["unit_type"], tables.type_indices),
-        "sqrt_mined_minerals": (COLUMN["mineral_contents"], _MINED, MOST_MINERALS, 0, 0),
-        "sqrt_mined_vespene": (COLUMN["vespene_contents"], _MINED, MOST_VESPENE, 0, 0),
-        "buff_0": _looked_up(COLUMN["buff_id_0"], tables.buffs),
-        "buff_1": _looked_up(COLUMN["buff_id_1"], tables.buffs),
-        "addon": _looked_up(COLUMN["addon_unit_type"], tables.addons),
-        "is_flying": (FIELD["is_flying"], _FLAG, 0, 0, 0),
-        "is_burrowed": (FIELD["is_burrowed"], _FLAG, 0, 0, 0),
-    }
-    return others.get(name, (0, _UNUSED, 0, 0, 0))
-
-
-def _value(name: str, grid: Grid) -> _Entry:
-    """Return how a real value is made of raw_units and records."""
-    column = name.partition("_div_")[0]
-    if column in SCALED:
-        return COLUMN[column], _RAW_QUOTIENT, SCALED[column], 0, 0
-    others: dict[str, _Entry] = {
-        "buff_fraction_left": (COLUMN["buff_duration_remain"], _SHARE, 0, COLUMN["buff_duration_max"], 0),
-        "radius_div_4": (FIELD["radius"], _FIELD_QUOTIENT, 4, 0, 0),
-        "height_div_16": (FIELD["z"], _FIELD_QUOTIENT, 16, 0, 0),
-        "map_x": (COLUMN["x"], _MAP_POSITION, 2 / (grid.width - 1), grid.width - 1, 0),
-        "map_y": (COLUMN["y"], _MAP_POSITION, 2 / (grid.height - 1), grid.height - 1, 0),
-    }
-    return others.get(name, (0, _UNUSED, 0, 0, 0))

@@ -42,14 +42,54 @@ void perceiver_star_raw_units(const double *values, int64_t num_fields, int64_t 
     }
 }
 
+/* Fills each unit's add-on in column `addon` of raw [rows][num_columns]: the type of the last unit of that tag. */
+void perceiver_star_addons(int64_t *raw, int64_t num_columns, int64_t unit_type, int64_t addon, const int64_t *tags,
+                           int64_t num_tags, int64_t rows, int64_t num_units) {
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t tag = tags[row * num_tags + 1], other = tag != 0 ? num_units - 1 : -1;
+        while (other >= 0 && tags[other * num_tags] != tag) other--;
+        raw[row * num_columns + addon] = other >= 0 ? raw[other * num_columns + unit_type] : 0;
+    }
+}
+
+static int64_t bounded(int64_t number, int64_t bound) {
+    return number < -bound ? -bound : number > bound ? bound : number;
+}
+
+/* Fills keys [rows], by which rows are sorted: their group, then the squared distance to the nearest row of group 0
+ * where `by_distance` says that the group is ordered so. `scratch` has room for 2 numbers a row. */
+void perceiver_star_order_keys(const int64_t *raw, int64_t num_columns, int64_t x, int64_t y, const int64_t *groups,
+                               const int8_t *by_distance, int64_t rows, int64_t farthest, double beyond,
+                               int64_t *scratch, double *keys) {
+    int64_t num_own = 0, *own_x = scratch, *own_y = scratch + rows;
+    for (int64_t row = 0; row < rows; row++) {
+        if (groups[row] != 0) continue;
+        own_x[num_own] = bounded(raw[row * num_columns + x], farthest);
+        own_y[num_own++] = bounded(raw[row * num_columns + y], farthest);
+    }
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t nearest = num_own && by_distance[groups[row]] ? INT64_MAX : 0;
+        if (nearest) {
+            int64_t row_x = bounded(raw[row * num_columns + x], farthest);
+            int64_t row_y = bounded(raw[row * num_columns + y], farthest);
+            for (int64_t own = 0; own < num_own; own++) {
+                int64_t along = row_x - own_x[own], across = row_y - own_y[own];
+                int64_t distance = along * along + across * across;
+                nearest = distance < nearest ? distance : nearest;
+            }
+        }
+        keys[row] = (double)groups[row] * beyond + (double)nearest;
+    }
+}
+
 static int32_t category(const Column *column, const int64_t *raw, const double *values) {
     int64_t number = raw[column->source], least = number > 0 ? number : 0;
     switch (column->kind) {
         case CAPPED: return (int32_t)clip(number, column->high);
         case ROOT: return (int32_t)clip((int64_t)sqrt((double)least), column->high);
         case WHOLE_QUOTIENT: return (int32_t)clip(least / (int64_t)column->parameter, column->high);
-        case MINED: least = (int64_t)column->parameter - number;
-            return number > 0 && least > 0 ? (int32_t)sqrt((double)least) : 0;
+        case MINED: least = number > 0 ? (int64_t)column->parameter - number : 0;
+            return least > 0 ? (int32_t)sqrt((double)least) : 0;
         case LOOKED_UP: return column->table[clip(number, column->high)];
         case FLAG: return values[column->source] != 0;
         default: return 0;
@@ -75,10 +115,12 @@ typedef struct {
     const int8_t *attributes;                                       /* by type index */
 } Entities;
 
-/* Fills the slots of an observation from the rows of raw_units and records that `order` names. */
+/* Fills the slots of an observation from the rows of raw_units and records that `order` names; the last two categories
+ * tell which units were `selected` and which was the `target`. */
 void perceiver_star_entities(const Entities *about, const int64_t *raw_units, const double *records,
-                             const int64_t *effects, const int64_t *order, int64_t slots, int32_t *categories,
-                             float *values, int32_t *positions, int32_t *classes, int64_t *tags) {
+                             const int64_t *effects, const int64_t *order, int64_t slots, const int64_t *selected,
+                             int64_t num_selected, int64_t target, int32_t *categories, float *values,
+                             int32_t *positions, int32_t *classes, int64_t *tags) {
     for (int64_t slot = 0; slot < slots; slot++) {
         const int64_t *raw = raw_units + order[slot] * about->num_raw;
         const double *record = records + order[slot] * about->num_fields;
@@ -102,6 +144,10 @@ void perceiver_star_entities(const Entities *about, const int64_t *raw_units, co
         classes[0] = is_selectable ? (int32_t)selection : 0;
         classes[1] = is_target ? about->target_classes[kind * (about->last_unit_type + 1) + type] : 0;
         tags[slot] = raw[about->tag];
+        int64_t was_selected = 0;
+        for (int64_t index = 0; index < num_selected; index++) was_selected |= selected[index] == tags[slot];
+        categories[about->num_categories - 2] = tags[slot] != 0 && was_selected;
+        categories[about->num_categories - 1] = tags[slot] != 0 && target == tags[slot];
         categories += about->num_categories;
         values += about->num_values + about->num_attributes;
         positions += 2;

@@ -45,7 +45,7 @@ def _load() -> ctypes.CDLL | None:
     """Build and load the library; every failure is a reason to go without."""
     try:
         return ctypes.CDLL(str(build(cache_directory())))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         _logger.info("units are encoded in Python, slower but equal: %s", error)
         return None
 
@@ -54,8 +54,11 @@ def cache_directory() -> Path:
     """Return the folder for built libraries, made where it is missing.
 
     Raises:
-        OSError: if others could write there: what lies in it is loaded into this process.
+        OSError: if others could write there, or who could is unknown: what lies in it is loaded into this process.
+        RuntimeError: if there is no home folder.
     """
+    if not hasattr(os, "getuid"):
+        raise OSError("this system does not tell whose a folder is")
     base = os.environ.get("XDG_CACHE_HOME")
     directory = (Path(base) if base else Path.home() / ".cache") / "perceiver-star"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

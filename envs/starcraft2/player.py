@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.function_calls import COMPONENT_NAMES, FIRST_SELECTED, FUNCTION, TARGET_ENTITY
-from envs.spaces import ACTION_MASK, ENTITY_CLASSES, SCALARS, VALUE_SCALARS
+from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, SCALARS, VALUE_SCALARS
 from envs.starcraft2 import actions
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.functions import FUNCTIONS
@@ -17,21 +17,26 @@ from envs.starcraft2.guidance import EpisodeGuidance, HumanGuidance
 from envs.starcraft2.limits import ActionBudget, ActionLimits
 from envs.starcraft2.names import RACE_NAMES
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
+from envs.starcraft2.rewards import PSEUDO_REWARD_NAMES
 from envs.starcraft2.scalars import LastAction, value_scalars
 
+SCORE_TERM_UNIT = 1000.0
+"""Points of the score that make a reward of 1: the minerals and vespene of a small army."""
 _NO_OP = 0
 
 
 class Player:
     """Fills the arrays of one row.
 
-    The reward is win and loss, with the pseudo-rewards after it where there is a guidance; or the map's score.
+    The reward is win and loss, with the pseudo-rewards after it where there is a guidance; or the map's score. After
+    them stand the terms of the score.
 
     Args:
         arrays: of the row, by name (see `row_buffers`); written into.
         limits: how often it may act.
         is_scored: whether the reward is the map's score.
         guidance: the human statistics that it is asked to follow, or None.
+        score_terms: entries of the game's score whose growth is rewarded (see `vector_arguments.score_term_columns`).
 
     Attributes:
         next_decision: game loop of its next decision.
@@ -44,8 +49,10 @@ class Player:
         *,
         is_scored: bool = False,
         guidance: HumanGuidance | None = None,
+        score_terms: Sequence[int] = (),
     ) -> None:
         self._arrays, self._limits, self._is_scored, self._guidance = arrays, limits, is_scored, guidance
+        self._score_terms = list(score_terms)
         self._followed: EpisodeGuidance | None = None
         self._budget = ActionBudget(limits)
         self._encoder: ObservationEncoder | None = None
@@ -72,7 +79,11 @@ class Player:
         if self._guidance is not None:
             race, opponent_race = _races(game_info, message.observation.player_common.player_id)
             self._followed = self._guidance.begin(generator, race=race, opponent_race=opponent_race, map_name=map_name)
-        self._encoder = ObservationEncoder(game_info, statistic=self._followed.shown if self._followed else None)
+        self._encoder = ObservationEncoder(
+            game_info,
+            max_entities=len(self._arrays[ENTITY_MASK]),
+            statistic=self._followed.shown if self._followed else None,
+        )
         self._last_action = None
         self._seen = None
         self.next_decision = int(message.observation.game_loop)
@@ -116,9 +127,13 @@ class Player:
         if before is not None:
             arrays["elapsed_steps"][0] = seen.game_loop - before.game_loop
             arrays["reward_terms"][0] = seen.score[0] - before.score[0] if self._is_scored else outcome or 0
+            growth = seen.score[self._score_terms] - before.score[self._score_terms]
+            arrays["reward_terms"][len(arrays["reward_terms"]) - len(growth) :] = growth / SCORE_TERM_UNIT
         if self._followed is not None:
             effects = message.observation.raw_data.effects
-            arrays["reward_terms"][1:] = self._followed.step(seen, effects, self._encoder.grid)
+            arrays["reward_terms"][1 : 1 + len(PSEUDO_REWARD_NAMES)] = self._followed.step(
+                seen, effects, self._encoder.grid
+            )
         self._seen = seen
         arrays[ACTION_MASK][:] = 0
         if outcome is None and not truncated and seen.game_loop >= self.next_decision:

@@ -10,12 +10,10 @@ import functools
 import logging
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
 from collections.abc import Callable
@@ -27,9 +25,12 @@ from envs.errors import GameStartError
 from envs.starcraft2 import compatibility
 from envs.starcraft2.faults import HANG, START, GameFaultError, faults_reported
 from envs.starcraft2.installation import program_environment, program_path, working_directory
+from envs.starcraft2.temporary_folders import TemporaryFolder
 
 HOST = "127.0.0.1"
 _LAUNCHER = Path(__file__).with_name("launcher.py")
+# Where there is a screen; on Linux the game draws nothing unless it is asked to.
+_SMALL_WINDOW = ["-displayMode", "0", "-windowwidth", "640", "-windowheight", "480", "-windowx", "50", "-windowy", "50"]
 _LOG_TAIL_BYTES = 2000
 _KILL_TIMEOUT_SECONDS = 10.0
 _Answer = TypeVar("_Answer")
@@ -64,16 +65,16 @@ class GameProcess:
     ) -> None:
         program = program_path(directory, build)
         self._request_timeout_seconds = request_timeout_seconds
-        self._folder = Path(tempfile.mkdtemp(prefix="perceiver-star-sc2-"))
+        self._folder = TemporaryFolder()
         self.port = free_ports(1)[0]
         command = [str(program), "-listen", HOST, "-port", str(self.port), "-dataDir", f"{directory}/"]
-        command += ["-tempDir", f"{self._folder}/"]
+        command += ["-tempDir", f"{self._folder.path}/", *([] if platform.system() == "Linux" else _SMALL_WINDOW)]
         if data_version is not None:
             command += ["-dataVersion", data_version.upper()]
         try:
-            self._process = _launch(command, directory, self._folder / "output.txt")
+            self._process = _launch(command, directory, self._folder.path / "output.txt")
         except OSError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             raise GameStartError(f"StarCraft II at {program} cannot be executed: {error}") from error
         # Also runs when Python exits, and when nothing refers to this any more.
         self._end = weakref.finalize(self, _kill_and_clean_up, self._process, self._folder, os.getpid())
@@ -100,7 +101,7 @@ class GameProcess:
             if time.monotonic() >= deadline:
                 return None
             time.sleep(0.02)
-        words = _tail(self._folder / "output.txt")
+        words = _tail(self._folder.path / "output.txt")
         return f"the process ended with {status}{f', saying: {words}' if words else ''}"
 
     def request(self, name: str, ask: Callable[[Any], _Answer], *, timeout_seconds: float | None = None) -> _Answer:
@@ -141,9 +142,14 @@ class GameProcess:
         deadline = time.monotonic() + timeout_seconds
         with faults_reported("the first connection", self):
             try:
-                return _Controller(self, deadline, self._request_timeout_seconds)
+                controller = _Controller(self, deadline, self._request_timeout_seconds)
             except compatibility.remote_controller.ConnectError as error:
                 raise GameFaultError(START, f"StarCraft II did not start: {error}") from error
+        end = self.describe_end()
+        if end:  # another game got the port first, and it was that one which answered
+            controller.drop()
+            raise GameFaultError(START, f"StarCraft II did not start: {end}")
+        return controller
 
 
 class _Controller(compatibility.remote_controller.RemoteController):  # type: ignore[misc]
@@ -221,7 +227,7 @@ def _launching_thread(process_id: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="starcraft2-launcher")
 
 
-def _kill_and_clean_up(process: subprocess.Popen[bytes], folder: Path, owner: int) -> None:
+def _kill_and_clean_up(process: subprocess.Popen[bytes], folder: TemporaryFolder, owner: int) -> None:
     if os.getpid() != owner:
         return  # a copy in a forked process, whose game this is not
     try:
@@ -232,7 +238,7 @@ def _kill_and_clean_up(process: subprocess.Popen[bytes], folder: Path, owner: in
     except ProcessLookupError:
         pass
     process.wait(_KILL_TIMEOUT_SECONDS)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.remove()
 
 
 def _exit_status(process: subprocess.Popen[bytes]) -> str | None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envs.starcraft2.installation import game_directory
+from envs.starcraft2.observation import layout_sha256
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.releases import find_release
-from envs.starcraft2.version import VersionGuard
+from envs.starcraft2.version import GameVersion, VersionGuard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,3 +63,22 @@ class ProcessSettings:
     def version_guard(self) -> VersionGuard:
         """Return what refuses games of another version."""
         return VersionGuard(self.expected_version, self.allowed_versions)
+
+
+def game_version(settings: ProcessSettings = ProcessSettings()) -> dict[str, Any]:
+    """Return what identifies the game that `settings` start: its version, and the hash of our layout.
+
+    The game is started for it, asked, and ended.
+
+    Raises:
+        GameNotFoundError: if it is not installed.
+        GameCrashedError: if it does not start.
+        GameVersionError: if it is not the version that the settings expect.
+    """
+    process = settings.starter(game_directory())()
+    try:
+        version = GameVersion.of_ping(process.request("ping", lambda controller: controller.ping()))
+    finally:
+        process.close()
+    settings.version_guard().check(version)
+    return {**version.facts(), "layout_sha256": layout_sha256()}

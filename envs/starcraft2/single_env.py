@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envs.function_calls import FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.entity_columns import MAX_ENTITIES
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.names import NO_OPPONENT
@@ -45,7 +47,9 @@ class StarCraft2Env(gymnasium.Env[Observation, NDArray[np.int64]], EzPickle):
         opponent_race: str = "random",
         max_game_loops: int | None = None,
         reward_weights: ArrayLike | None = None,
+        max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
+        score_terms: Sequence[str] = (),
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008
         replay_directory: str | Path | None = None,

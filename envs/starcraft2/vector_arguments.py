@@ -12,6 +12,7 @@ from envs.starcraft2.game_maps import GameMap
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.names import NO_OPPONENT, RACES, check_name
 from envs.starcraft2.rewards import REWARD_TERM_NAMES, WIN_LOSS
+from envs.starcraft2.scalars import SCORE_NAMES
 
 
 def table_of_rows(game_map: GameMap, opponents: Sequence[str | None]) -> RowTable:
@@ -30,17 +31,33 @@ def table_of_rows(game_map: GameMap, opponents: Sequence[str | None]) -> RowTabl
     return RowTable.of_games([NO_OPPONENT] * len(opponents))
 
 
-def names_of_terms(game_map: GameMap, guidance: HumanGuidance | None) -> tuple[str, ...]:
-    """Return the terms of the reward.
+def names_of_terms(
+    game_map: GameMap, guidance: HumanGuidance | None, score_terms: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the terms of the reward, those of the score last.
 
     Raises:
         ValueError: if the map is scored by itself and there is a guidance.
     """
     if guidance is None:
-        return ("score",) if game_map.is_scored else (WIN_LOSS,)
+        return ("score" if game_map.is_scored else WIN_LOSS, *score_terms)
     if game_map.is_scored:
         raise ValueError(f"{game_map.name} is scored by the map itself: leave guidance out")
-    return REWARD_TERM_NAMES
+    return (*REWARD_TERM_NAMES, *score_terms)
+
+
+def score_term_columns(names: Sequence[str]) -> list[int]:
+    """Return which entries of the game's score the names are.
+
+    Raises:
+        UnknownNameError: for the first that is none; close matches are in the message.
+        ValueError: if one stands twice.
+    """
+    for name in names:
+        check_name("entry of the score", name, SCORE_NAMES)
+    if len(set(names)) != len(names):
+        raise ValueError(f"score_terms must differ, got {tuple(names)}")
+    return [SCORE_NAMES.index(name) for name in names]
 
 
 def require_positive(**values: float) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from envs.errors import GameCrashedError
 from envs.function_calls import FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.entity_columns import MAX_ENTITIES
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import find_map
 from envs.starcraft2.guidance import HumanGuidance
@@ -35,6 +36,7 @@ from envs.starcraft2.vector_arguments import (
     checked_weights,
     names_of_terms,
     require_positive,
+    score_term_columns,
     table_of_rows,
 )
 
@@ -61,7 +63,10 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponent_race: of player 1 or of the AIs that do not name theirs.
         max_game_loops: game loops after which an episode is truncated; default the map's own.
         reward_weights: weight of each of `reward_term_names` in the reward.
+        max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
         guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
+        score_terms: entries of the game's score (`scalars.SCORE_NAMES`) whose growth, in thousands, are further terms
+            of the reward.
         limits: how often an agent may act.
         process: how the game's processes are started, watched and renewed.
         replay_directory: where replays are saved; None saves none.
@@ -92,7 +97,9 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponent_race: str = "random",
         max_game_loops: int | None = None,
         reward_weights: ArrayLike | None = None,
+        max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
+        score_terms: Sequence[str] = (),
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008
         replay_directory: str | Path | None = None,
@@ -108,15 +115,17 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self.max_game_loops = self.map.max_game_loops if max_game_loops is None else max_game_loops
         require_positive(
             max_game_loops=self.max_game_loops,
+            max_entities=max_entities,
             replay_interval=replay_interval,
             num_threads=1 if num_threads is None else num_threads,
         )
         check_races(race, opponent_race, opponents, guidance)
         self.num_envs = len(self.rows)
-        self.reward_term_names = names_of_terms(self.map, guidance)
+        score_columns = score_term_columns(score_terms)
+        self.reward_term_names = names_of_terms(self.map, guidance, score_terms)
         self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
-        self.single_observation_space = observation_space(with_value_scalars=True)
-        self.single_action_space: FunctionCallSpace = function_calls_space()
+        self.single_observation_space = observation_space(max_entities=max_entities, with_value_scalars=True)
+        self.single_action_space: FunctionCallSpace = function_calls_space(max_entities)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
@@ -133,7 +142,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             replay_interval=replay_interval,
             version_guard=process.version_guard(),
         )
-        self._matches = self._make_matches(settings, opponents, limits, guidance)
+        self._matches = self._make_matches(settings, opponents, limits, guidance, score_columns)
         self._threads = ThreadPoolExecutor(num_threads or len(self._matches), thread_name_prefix="starcraft2-game")
         self._is_closed = False
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
@@ -144,11 +153,18 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         opponents: Sequence[str | None],
         limits: ActionLimits,
         guidance: HumanGuidance | None,
+        score_columns: Sequence[int],
     ) -> list[Match]:
         matches = []
         for game, opponent in enumerate(opponents):
             players = [
-                Player(self._buffers.row(int(row)), limits, is_scored=self.map.is_scored, guidance=guidance)
+                Player(
+                    self._buffers.row(int(row)),
+                    limits,
+                    is_scored=self.map.is_scored,
+                    guidance=guidance,
+                    score_terms=score_columns,
+                )
                 for row in np.flatnonzero(self.rows.game == game)
             ]
             ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None
@@ -283,5 +299,9 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         """Let the games quit."""
         if not self._is_closed:
             self._is_closed = True
-            self._in_parallel([match.close for match in self._matches])
+            try:
+                self._in_parallel([match.close for match in self._matches])
+            except RuntimeError:  # Python is exiting, and its threads take no more tasks
+                for match in self._matches:
+                    match.kill()
             self._threads.shutdown()

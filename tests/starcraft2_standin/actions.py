@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from s2clientprotocol import error_pb2
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import commands, screen_actions
+from . import commands, screen_actions, selection
 from .facts import ATTACK, GATHER, HOLD, MOVE, PATROL, RETURN, SCAN_MOVE, SMART, STOP
 from .unit import Unit
 
@@ -50,7 +50,7 @@ def _raw(view: View, action: sc_pb.Action, try_only: bool) -> int:
         position = (order.target_world_space_pos.x + ox, order.target_world_space_pos.y + oy)
     tags = list(order.unit_tags)
     if view.options.raw_affects_selection and not try_only:
-        screen_actions.selection.select(view, [view.world.units[tag] for tag in tags if tag in view.world.units])
+        selection.select(view, [view.world.units[tag] for tag in tags if tag in view.world.units])
     target = order.target_unit_tag if order.HasField("target_unit_tag") else 0
     return commands.command(
         view.world, view.player.id, order.ability_id, tags, position, target, order.queue_command, try_only

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from s2clientprotocol import error_pb2
 
 from . import commands, economy
-from .facts import ATTACK, LARVA, PRODUCING, REFINERIES, SUPPLIERS, TOWN_HALLS, UNITS, WORKERS, ZERG
+from .facts import ATTACK, GATHER, LARVA, PRODUCING, REFINERIES, SUPPLIERS, TERRAN, TOWN_HALLS, UNITS, WORKERS, ZERG
 from .unit import Player, Unit
 
 if TYPE_CHECKING:
@@ -38,23 +38,23 @@ class Strength:
 
 
 STRENGTHS = {
-    1: Strength(192, 14, 1, 1, 6, 0, 0.0),
-    2: Strength(128, 16, 1, 1, 8, 0, 0.0),
-    3: Strength(96, 18, 1, 2, 8, 1, 0.0),
-    4: Strength(64, 22, 1, 3, 10, 1, 0.0),
-    5: Strength(48, 28, 2, 4, 12, 2, 0.0),
-    6: Strength(32, 36, 2, 5, 14, 2, 0.0),
-    7: Strength(16, 44, 3, 7, 16, 3, 0.0),
-    8: Strength(8, 50, 3, 8, 18, 3, 0.0),
-    9: Strength(8, 50, 3, 10, 20, 3, 3.0),
-    10: Strength(8, 60, 4, 12, 22, 4, 6.0),
+    1: Strength(320, 12, 1, 1, 4, 0, 0.0),
+    2: Strength(224, 13, 1, 1, 5, 0, 0.0),
+    3: Strength(160, 15, 1, 2, 6, 0, 0.0),
+    4: Strength(112, 18, 1, 2, 8, 0, 0.0),
+    5: Strength(80, 20, 1, 3, 10, 0, 0.0),
+    6: Strength(56, 22, 1, 4, 12, 0, 0.0),
+    7: Strength(32, 22, 1, 5, 14, 1, 0.0),
+    8: Strength(16, 30, 2, 7, 16, 1, 1.0),
+    9: Strength(8, 36, 2, 9, 18, 1, 3.0),
+    10: Strength(8, 44, 3, 12, 20, 2, 8.0),
 }
 
 MAKERS = {1: 21, 2: 89, 3: 62}
 """Race -> barracks, spawning pool, gateway."""
 SECOND_TECH = {1: 27, 2: 97, 3: 72}
 """Race -> factory, roach warren, cybernetics core."""
-ARMY = {1: (48,), 2: (110, 105), 3: (74, 73)}
+ARMY = {1: (48,), 2: (110, 105), 3: (73, 74)}
 """Race -> army units, the preferred first."""
 
 
@@ -63,6 +63,8 @@ def think(world: World, player: Player) -> None:
     strength = STRENGTHS[min(10, max(1, player.difficulty or 1))]
     if world.loop % strength.think_every:
         return
+    player.alerts.clear()
+    player.errors.clear()
     player.minerals += strength.income
     player.vespene += strength.income / 3
     units = [unit for unit in world.units.values() if unit.owner == player.id]
@@ -70,10 +72,16 @@ def think(world: World, player: Player) -> None:
     halls = [unit for unit in units if unit.facts.town_hall and unit.finished(world.loop)]
     if not halls and not workers:
         return
+    for worker in workers:
+        if not worker.orders:
+            economy.send_to_mine(world, worker)
     _supply(world, player, units, workers, halls)
+    army = army_of(units)
+    if player.race == ZERG and 2 * len(army) < len(workers):
+        _train_army(world, player, strength, units)
     _train_workers(world, player, strength, units, workers, halls)
-    _grow(world, player, strength, units, workers, halls)
-    _train_army(world, player, units)
+    _train_army(world, player, strength, units)
+    _grow(world, player, strength, units, workers, army)
     _wave(world, player, strength, units)
 
 
@@ -81,9 +89,10 @@ def _make(world: World, player: Player, makers: list[Unit], product: int) -> boo
     """Let the first free maker make a unit."""
     for maker in makers:
         ability = PRODUCING.get((maker.type, product))
-        if ability is not None and len(maker.orders) < 2:
-            if commands.command(world, player.id, ability, [maker.tag]) == error_pb2.Success:
-                return True
+        if ability is None or len(maker.orders) >= 2:
+            continue
+        if commands.command(world, player.id, ability, [maker.tag]) == error_pb2.Success:
+            return True
     return False
 
 
@@ -141,26 +150,28 @@ def _train_workers(
 
 
 def _grow(
-    world: World, player: Player, strength: Strength, units: list[Unit], workers: list[Unit], halls: list[Unit]
+    world: World, player: Player, strength: Strength, units: list[Unit], workers: list[Unit], army: list[Unit]
 ) -> None:
-    """Add production, tech, gas and bases, in this order of need."""
+    """Add production, tech, gas and bases."""
     maker, tech = MAKERS[player.race], SECOND_TECH[player.race]
     have = sum(unit.type == maker for unit in units) + _walking(workers, maker)
     wanted = 1 if player.race == ZERG else strength.barracks
     if have == 0:
         _build(world, player, workers, maker, 9.0)
         return
+    if have < min(wanted, 1 + len(workers) // 5 + int(player.minerals // 300)) and player.minerals >= 150:
+        _build(world, player, workers, maker, 12.0)
     refineries = sum(unit.type == REFINERIES[player.race] for unit in units)
-    if refineries + _walking(workers, REFINERIES[player.race]) < strength.gas:
+    wanted_gas = 0 if player.race == TERRAN else strength.gas
+    if refineries + _walking(workers, REFINERIES[player.race]) < wanted_gas:
         _take_gas(world, player, units, workers)
     _man_gas(world, player, units, workers)
     all_halls = sum(unit.facts.town_hall for unit in units) + _walking(workers, TOWN_HALLS[player.race])
-    if len(workers) > 14 * all_halls and all_halls < strength.bases and player.minerals >= 300:
+    ready = len(workers) > 14 * all_halls and len(army) > 6
+    if ready and all_halls < strength.bases and player.minerals >= 350:
         _expand(world, player, workers)
-    elif strength.gas and not any(unit.type == tech for unit in units) and not _walking(workers, tech):
+    elif wanted_gas and not any(unit.type == tech for unit in units) and not _walking(workers, tech):
         _build(world, player, workers, tech, 9.0)
-    elif have < min(wanted, 1 + len(workers) // 6):
-        _build(world, player, workers, maker, 12.0)
 
 
 def _take_gas(world: World, player: Player, units: list[Unit], workers: list[Unit]) -> None:
@@ -178,7 +189,7 @@ def _man_gas(world: World, player: Player, units: list[Unit], workers: list[Unit
             free = [w for w in workers if economy.is_gathering(w) and not any(w.carried) and w.mining is None]
             free = [w for w in free if w.orders[0].target != refinery.tag]
             for worker in free[: 3 - refinery.assigned]:
-                commands.command(world, player.id, economy.GATHER[worker.type], [worker.tag], target_tag=refinery.tag)
+                commands.command(world, player.id, GATHER[worker.type], [worker.tag], target_tag=refinery.tag)
 
 
 def _expand(world: World, player: Player, workers: list[Unit]) -> None:
@@ -192,10 +203,10 @@ def _expand(world: World, player: Player, workers: list[Unit]) -> None:
             return
 
 
-def _train_army(world: World, player: Player, units: list[Unit]) -> None:
+def _train_army(world: World, player: Player, strength: Strength, units: list[Unit]) -> None:
     makers = [unit for unit in units if unit.type == MAKERS[player.race]]
     if player.race == ZERG:
-        makers = [unit for unit in units if unit.type == LARVA]
+        makers = [unit for unit in units if unit.type == LARVA][: strength.barracks]
     for maker in makers:
         for product in ARMY[player.race]:
             if _make(world, player, [maker], product):

@@ -9,13 +9,14 @@ import numpy as np
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
 from . import economy
-from .facts import ATTACK, HOLD, LARVA, NEUTRAL_OWNER, Weapon
+from .facts import ATTACK, BANELING, HOLD, LARVA, NEUTRAL_OWNER, Weapon
 from .unit import Order, Player, Unit
 
 if TYPE_CHECKING:
     from .world import World
 
 CHASE_LOOPS = 6
+SPLASH_RADIUS = 2.2
 RUN_BUFFS = {27: 1.5, 24: 1.5, 20: 0.5, 121: 0.5}
 """Buff -> what it does to speed: stimpack (marine, marauder), time warp, concussive shells."""
 STIMPACKS = (27, 24)
@@ -109,7 +110,7 @@ def engage(world: World, unit: Unit, target: Unit) -> int | None:
 def hold(world: World, unit: Unit) -> None:
     """Let a unit without orders (or told to stay) fight the target it has picked."""
     target = world.units.get(unit.engaged)
-    if target is None or not unit.attacks(target):
+    if target is None or not unit.attacks(target) or not _can_see(world, unit, target):
         if not unit.facts.worker:
             unit.engaged = 0
         return
@@ -127,10 +128,24 @@ def strike(world: World, unit: Unit, target: Unit, weapon: Weapon) -> None:
         damage += weapon_level(player, unit.type) * max(1.0, round(weapon.damage / 10))
     if unit.hallucination:
         damage = 0.0
+    if unit.type == BANELING:
+        _explode(world, unit, weapon, player)
+        return
     for _ in range(weapon.attacks):
         hurt(world, target, damage, player)
         if not target.alive:
             return
+
+
+def _explode(world: World, unit: Unit, weapon: Weapon, player: Player | None) -> None:
+    """Hurt every enemy on the ground around a baneling, which dies."""
+    for other in list(world.units.values()):
+        other.locate(world.loop)
+        near = math.dist((other.x, other.y), (unit.x, unit.y)) <= SPLASH_RADIUS + other.facts.radius
+        if near and other.owner not in (unit.owner, NEUTRAL_OWNER) and not other.facts.flying:
+            bonus = sum(extra for attribute, extra in weapon.bonuses if attribute in other.facts.attributes)
+            hurt(world, other, weapon.damage + bonus, player)
+    kill(world, unit, None)
 
 
 def hurt(world: World, target: Unit, damage: float, player: Player | None) -> None:
@@ -203,12 +218,14 @@ def acquire(world: World) -> None:
     for unit in world.units.values():
         if unit.owner == NEUTRAL_OWNER:
             continue
+        if unit.carrier:
+            continue
         unit.locate(loop)
-        if not unit.carrier and unit.type != LARVA:
+        if unit.type != LARVA:
             prey.append(unit)
-        if unit.engaged == 0 and unit.facts.weapons and not unit.facts.worker and unit.done_at <= loop:
-            if unit.idle_or_attacking() or unit.orders[0].ability in (HOLD,):
-                fighters.setdefault(unit.owner, []).append(unit)
+        armed = unit.facts.weapons and not unit.facts.worker and unit.done_at <= loop
+        if unit.engaged == 0 and armed and (unit.idle_or_attacking() or unit.orders[0].ability == HOLD):
+            fighters.setdefault(unit.owner, []).append(unit)
     for owner, mine in fighters.items():
         foes = [unit for unit in prey if unit.owner != owner]
         if foes:

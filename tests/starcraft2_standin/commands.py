@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s2clientprotocol import error_pb2
 
-from . import combat, production, spells
+from . import cargo, combat, construction, economy, production, spells
 from .facts import (
     ABILITIES,
     ATTACK,
@@ -141,6 +141,8 @@ def _command_unit(
             place = target.locate(world.loop) if target is not None else position
             unit.rally = (place, target.tag if target is not None else 0) if place is not None else None
         return error_pb2.Success, ""
+    if unit.facts.cargo_space and (ability in cargo.LOADS or ability in cargo.UNLOADS):
+        return _transport(world, unit, ability, position, target, try_only), ""
     facts = specific(unit, ability)
     if facts is None:
         return error_pb2.NotSupported, ""
@@ -170,10 +172,29 @@ def _movement(world: World, unit: Unit, ability: int, position: Point | None, ta
     return None
 
 
+def _transport(
+    world: World, unit: Unit, ability: int, position: Point | None, target: Unit | None, try_only: bool
+) -> int:
+    """Return the ActionResult of loading a unit or of unloading all."""
+    if ability in cargo.UNLOADS:
+        if not unit.cargo:
+            return error_pb2.NoCargoToUnload
+        if not try_only:
+            place = None if unit.facts.structure else position
+            world.give(unit, Order(cargo.UNLOAD_OF.get(unit.type, ability), position=place), queue=False)
+        return error_pb2.Success
+    if target is None or not cargo.has_room(world, unit, target):
+        return error_pb2.NotEnoughRoomToLoadUnit
+    if not try_only:
+        facts = specific(unit, ability)
+        cargo.order_load(world, unit, target, facts.id if facts is not None else ability)
+    return error_pb2.Success
+
+
 def _stop(world: World, unit: Unit) -> None:
     if unit.facts.structure or unit.morph is not None:
         return
-    production.economy.release(world, unit)
+    economy.release(world, unit)
     unit.orders, unit.engaged = [], 0
     unit.halt(world.loop)
 
@@ -218,7 +239,7 @@ def _use(
 def _placeable(world: World, unit: Unit, facts: AbilityFacts, position: Point) -> int:
     if facts.product not in UNITS:
         return error_pb2.NotSupported
-    return production.placement(world, unit.owner, facts.product, *position, None, unit)
+    return construction.placement(world, unit.owner, facts.product, *position, None, unit)
 
 
 def available(world: World, unit: Unit, ignore_cost: bool = False) -> list[AbilityFacts]:
@@ -237,6 +258,8 @@ def available(world: World, unit: Unit, ignore_cost: bool = False) -> list[Abili
             ignore_cost or spells.check(world, unit, facts) == error_pb2.Success
         ):
             found.append(facts)
+    if unit.cargo and unit.type in cargo.UNLOAD_OF:
+        found.append(ABILITIES[cargo.UNLOAD_OF[unit.type]])
     return found
 
 

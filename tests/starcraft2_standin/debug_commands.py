@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from s2clientprotocol import debug_pb2
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import combat, production, vision
+from . import combat, economy, vision
 from .facts import UNITS, UPGRADES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _create_unit(view: View, order: debug_pb2.DebugCreateUnit) -> None:
         x, y = order.pos.x + view.offset[0] + 0.5 * (k % 4), order.pos.y + view.offset[1] + 0.5 * (k // 4)
         unit = view.world.create(order.unit_type, order.owner, x, y)
         if unit.facts.town_hall and unit.facts.race == 2:
-            production.economy.larva_clock(view.world, unit)
+            economy.larva_clock(view.world, unit)
     vision.look(view.world)
 
 

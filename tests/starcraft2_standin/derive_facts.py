@@ -2,8 +2,8 @@
 
     python -m tests.starcraft2_standin.derive_facts TECH_TREE.json RESPONSE_DATA.pb
 
-The two inputs are the tech tree of https://github.com/BurnySc2/sc2-techtree (MIT) and a serialized `ResponseData` of the
-game's own API. Only facts are kept: names, ids, costs, times, hit points, weapons, what makes what.
+The two inputs are the tech tree of https://github.com/BurnySc2/sc2-techtree (MIT) and a serialized `ResponseData` of
+the game's own API. Only facts are kept: names, ids, costs, times, hit points, weapons, what makes what.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Times are game loops (22.4 a second at the speed "faster"), distances map cells,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
@@ -19,7 +19,7 @@ TOWN_HALLS = {TERRAN: 18, ZERG: 86, PROTOSS: 59}
 WORKERS = {TERRAN: 45, ZERG: 104, PROTOSS: 84}
 SUPPLIERS = {TERRAN: 19, ZERG: 106, PROTOSS: 60}
 REFINERIES = {TERRAN: 20, ZERG: 88, PROTOSS: 61}
-LARVA, EGG, QUEEN, MULE, PYLON = 151, 103, 126, 268, 60
+LARVA, EGG, QUEEN, MULE, PYLON, BANELING = 151, 103, 126, 268, 60, 9
 MINERAL_FIELD, SMALL_MINERAL_FIELD, GEYSER, BEACON, SHARD = 341, 483, 342, 317, 1680
 CREEP_RADIUS = {86: 12.0, 100: 12.0, 101: 12.0, 87: 10.0, 137: 10.0, 138: 10.0, 142: 8.0}
 EGGS = {LARVA: EGG, 105: 8, 106: 128, 112: 113, 110: 687, 688: 687, 107: 501}
@@ -186,6 +186,8 @@ def _upgrade(row: dict[str, str]) -> UpgradeFacts:
 
 
 UNITS = {unit.id: unit for unit in map(_unit, _rows("units.tsv"))}
+UNITS[BANELING] = replace(UNITS[BANELING], weapons=(Weapon("Ground", 16.0, 1, 0.25, 1, (("Light", 19.0),)),))
+"""The tech tree knows no weapon of the baneling; these are its numbers as of 4.10."""
 ABILITIES = {ability.id: ability for ability in map(_ability, _rows("abilities.tsv"))}
 UPGRADES = {upgrade.id: upgrade for upgrade in map(_upgrade, _rows("upgrades.tsv"))}
 

@@ -1,6 +1,6 @@
 """Faults on demand, so that clients can be tested against a game that hangs, dies or talks nonsense.
 
-The plan is JSON: in the environment variable STARCRAFT2_STANDIN_FAULTS, or in the file `faults.json` of the installation:
+The plan is JSON: in the variable STARCRAFT2_STANDIN_FAULTS, or in the file `faults.json` of the installation:
 
     {"seed": 7, "version": "9.9.9", "faults": [
         {"kind": "hang", "probability": 0.001},

@@ -1,4 +1,4 @@
-"""Write a folder that pysc2 takes for an installation of StarCraft II: `SC2PATH=<folder>` is all that a client needs."""
+"""Write a folder that pysc2 takes for an installation of StarCraft II: a client needs only `SC2PATH=<folder>`."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,8 +54,9 @@ class Canvas:
         """Return the pixels that a unit covers, or None if it lies outside."""
         reach = max(smallest, unit.facts.radius * self.scale)
         x, y = (unit.x - self.left) * self.scale, (self.top - unit.y) * self.scale
-        x0, x1 = max(0, int(x - reach)), min(self.width, max(int(x - reach) + 1, int(x + reach)))
-        y0, y1 = max(0, int(y - reach)), min(self.height, max(int(y - reach) + 1, int(y + reach)))
+        x0, y0 = floor(x - reach + 0.5), floor(y - reach + 0.5)
+        x1, y1 = min(self.width, max(x0 + 1, int(x + reach + 0.5))), min(self.height, max(y0 + 1, int(y + reach + 0.5)))
+        x0, y0 = max(0, x0), max(0, y0)
         return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
 
     def to_world(self, x: float, y: float) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import combat, economy, production, spells
+from . import cargo, combat, construction, economy, production, spells
 from .facts import ABILITIES, ATTACK, GATHER, HOLD, MOVE, PATROL, RETURN, SCAN_MOVE, UNITS
 from .unit import Order, Unit
 
@@ -35,6 +35,9 @@ def advance(world: World, unit: Unit) -> None:
     if not unit.finished(world.loop) or unit.morph is not None:
         return
     if unit.facts.structure and not unit.facts.mobile:
+        if unit.orders and unit.orders[0].ability in cargo.UNLOADS:
+            unit.orders.pop(0)
+            cargo.unload(world, unit)
         production.advance(world, unit)
         combat.hold(world, unit)
         return
@@ -71,9 +74,11 @@ def _advance_order(world: World, unit: Unit, order: Order) -> int | None:
         unit.halt(world.loop)
         combat.hold(world, unit)
         return 0
+    if ability in cargo.LOADS or ability in cargo.UNLOADS:
+        return cargo.advance(world, unit, order, combat.speed(world, unit))
     facts = ABILITIES.get(ability)
     if facts is not None and facts.kind in ("Build", "BuildOnUnit"):
-        return production.build(world, unit, order)
+        return construction.build(world, unit, order)
     return spells.cast(world, unit, order)
 
 

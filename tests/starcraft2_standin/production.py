@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from s2clientprotocol import error_pb2
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import combat, economy
+from . import construction, economy
 from .facts import (
     ABILITIES,
-    CREEP_RADIUS,
     EGGS,
+    GATHER,
     LARVA,
-    PROTOSS,
     REFINERIES,
-    TERRAN,
     UNITS,
     UPGRADES,
     ZERG,
@@ -36,7 +34,6 @@ HUNGRY_LOOPS = 16
 MODE_LOOPS = 32
 """Morphs that cost nothing (siege mode, burrow, lift off, lower) take two game seconds."""
 ADDON_OFFSET = (2.5, -0.5)
-POWER_RADIUS = 6.5
 
 
 def cost(unit: Unit, ability: AbilityFacts) -> tuple[int, int]:
@@ -101,12 +98,13 @@ def check(world: World, unit: Unit, ability: AbilityFacts, ignore_cost: bool = F
         return error_pb2.NotSupported
     if unit.type == WARP_GATE and unit.cooldown_until > world.loop:
         return error_pb2.Cooldown
-    if ability.kind != "Research" and "needs_power" in unit.facts.flags and not powered(world, unit):
+    if ability.kind != "Research" and "needs_power" in unit.facts.flags and not construction.powered(world, unit):
         return error_pb2.NotSupported
-    return error_pb2.Success if ignore_cost else _affordable(world, player, unit, ability)
+    return error_pb2.Success if ignore_cost else affordable(world, player, unit, ability)
 
 
-def _affordable(world: World, player: Player, unit: Unit, ability: AbilityFacts) -> int:
+def affordable(world: World, player: Player, unit: Unit, ability: AbilityFacts) -> int:
+    """Return the ActionResult of paying for something: minerals, vespene, supply."""
     minerals, vespene = cost(unit, ability)
     if player.minerals < minerals:
         return error_pb2.NotEnoughMinerals
@@ -176,12 +174,12 @@ def start(world: World, unit: Unit, ability: AbilityFacts, position: tuple[float
 
 
 def _warp_in(world: World, unit: Unit, ability: AbilityFacts, price: tuple[int, int], position: object) -> int:
-    if not isinstance(position, tuple) or not in_power(world, unit.owner, position[0], position[1]):
+    if not isinstance(position, tuple) or not construction.in_power(world, unit.owner, position[0], position[1]):
         return error_pb2.CantWarpInUnitsThere
     pay(world.players[unit.owner], price)
     warped = world.create(ability.product, unit.owner, position[0], position[1], 80)
     unit.cooldown_until = world.loop + warped.facts.build_loops
-    world.schedule(80, _completed, world, warped, sc_pb.WarpInComplete)
+    world.schedule(80, construction.completed, world, warped, sc_pb.WarpInComplete)
     return error_pb2.Success
 
 
@@ -229,7 +227,7 @@ def _come_out(world: World, unit: Unit, product: int) -> None:
         position, target = unit.rally
         resource = world.units.get(target)
         if worker and resource is not None and (resource.minerals or resource.vespene):
-            world.give(made, Order(economy.GATHER[made.type], target=target), queue=False)
+            world.give(made, Order(GATHER[made.type], target=target), queue=False)
         else:
             world.give(made, Order(16, position=position), queue=False)
     elif worker:
@@ -293,129 +291,9 @@ def cancel(world: World, unit: Unit) -> int:
     return error_pb2.NotSupported
 
 
-def build(world: World, unit: Unit, order: Order) -> int | None:
-    """Go on with an order to build: walk there, pay, and (Terran) stay until it is done."""
-    loop = world.loop
-    if order.end:
-        return order.end - loop if order.end > loop else None
-    ability = ABILITIES[order.ability]
-    product = UNITS[ability.product]
-    geyser = world.units.get(order.target) if ability.kind == "BuildOnUnit" else None
-    position = (geyser.x, geyser.y) if geyser is not None else order.position
-    player = world.players[unit.owner]
-    if position is None:
-        return None
-    loops = unit.go(*world.terrain.clamp(*position), loop, combat.speed(world, unit), 0.6 * product.radius)
-    if loops:
-        return loops
-    result = placement(world, unit.owner, product.id, *position, geyser, unit)
-    if result == error_pb2.Success:
-        result = _affordable(world, player, unit, ability)
-    if result != error_pb2.Success:
-        player.errors.append((unit.tag, order.ability, result))
-        return None
-    pay(player, cost(unit, ability))
-    return _raise_structure(world, unit, order, product.id, position, geyser)
-
-
-def _raise_structure(
-    world: World, unit: Unit, order: Order, product: int, position: tuple[float, float], geyser: Unit | None
-) -> int | None:
-    loops = UNITS[product].build_loops
-    made = world.create(product, unit.owner, *position, loops)
-    if geyser is not None:
-        made.vespene, made.host = geyser.vespene, geyser.tag
-    world.schedule(loops, _completed, world, made, sc_pb.BuildingComplete)
-    grow(world, made)
-    if unit.facts.race == ZERG:
-        world.remove(unit)
-        return None
-    if unit.facts.race == PROTOSS:
-        if len(unit.orders) == 1:
-            economy.send_to_mine(world, unit)
-            return 0
-        return None
-    order.start, order.end = world.loop, world.loop + loops
-    return loops
-
-
-def grow(world: World, made: Unit) -> None:
-    """Let a structure under construction gain its hit points, in ten parts."""
-    loops = made.done_at - made.born
-    part = 0.9 / 10
-    for k in range(1, 11):
-        world.schedule(k * loops // 10, _grow_part, made, part)
-
-
-def _grow_part(made: Unit, part: float) -> None:
-    if made.alive:
-        made.health = min(made.facts.health, made.health + part * made.facts.health)
-        made.shield = min(made.facts.shield, made.shield + part * made.facts.shield)
-
-
 def _addon_done(world: World, unit: Unit, addon: Unit) -> None:
     if not addon.alive:
         return
     addon.health = addon.facts.health
     world.players[unit.owner].alerts.append(sc_pb.AddOnComplete)
     unit.orders = [order for order in unit.orders if ABILITIES[order.ability].product != addon.type]
-
-
-def _completed(world: World, made: Unit, alert: int) -> None:
-    if not made.alive:
-        return
-    world.players[made.owner].alerts.append(alert)
-    if made.facts.town_hall and made.facts.race == ZERG:
-        economy.larva_clock(world, made)
-    if made.facts.race == TERRAN:
-        for worker in world.of(made.owner):
-            if worker.facts.worker and not worker.orders and math.dist((worker.x, worker.y), (made.x, made.y)) < 6:
-                economy.send_to_mine(world, worker)
-
-
-def powered(world: World, unit: Unit) -> bool:
-    """Return whether a structure that needs power stands in some."""
-    return "needs_power" not in unit.facts.flags or in_power(world, unit.owner, unit.x, unit.y)
-
-
-def in_power(world: World, owner: int, x: float, y: float) -> bool:
-    """Return whether a point lies in the power field of a finished pylon."""
-    return any(
-        unit.type == 60 and unit.done_at <= world.loop and (unit.x - x) ** 2 + (unit.y - y) ** 2 <= POWER_RADIUS**2
-        for unit in world.of(owner)
-    )
-
-
-def on_creep(world: World, x: float, y: float) -> bool:
-    """Return whether a point lies on creep."""
-    return any(
-        (unit.x - x) ** 2 + (unit.y - y) ** 2 <= CREEP_RADIUS[unit.type] ** 2
-        for unit in world.units.values()
-        if unit.type in CREEP_RADIUS and unit.done_at <= world.loop
-    )
-
-
-def placement(
-    world: World, owner: int, product: int, x: float, y: float, geyser: Unit | None = None, builder: Unit | None = None
-) -> int:
-    """Return the ActionResult of placing a structure at a point."""
-    facts = UNITS[product]
-    if product in REFINERIES.values() or geyser is not None:
-        taken = geyser is None or any(u.host == geyser.tag and u.facts.structure for u in world.units.values())
-        return error_pb2.CantBuildOnThat if taken or not geyser.vespene else error_pb2.Success
-    row, column = int(y), int(x)
-    grid = world.terrain.placeable
-    if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1] and grid[row, column]):
-        return error_pb2.CantBuildLocationInvalid
-    for unit in world.units.values():
-        gap = 6.0 if facts.town_hall and (unit.minerals or unit.vespene) and not unit.facts.structure else 0.0
-        if unit is builder or not (unit.facts.structure or unit.minerals or unit.vespene) or unit.facts.flying:
-            continue
-        reach = max(gap, 0.85 * (unit.facts.radius + facts.radius))
-        if abs(unit.x - x) < reach and abs(unit.y - y) < reach:
-            return error_pb2.CantBuildTooCloseToResources if gap else error_pb2.CantBuildLocationInvalid
-    if "needs_power" in facts.flags and not in_power(world, owner, x, y):
-        return error_pb2.CantBuildTooFarFromBuildPowerSource
-    if "needs_creep" in facts.flags and not on_creep(world, x, y):
-        return error_pb2.CantBuildTooFarFromCreepSource
-    return error_pb2.Success

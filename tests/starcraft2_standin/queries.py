@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from s2clientprotocol import error_pb2, query_pb2
 
-from . import commands, production, selection
-from .facts import ABILITIES, UNITS
+from . import commands, construction, selection
+from .facts import ABILITIES, UNITS, VARIANTS
 
 if TYPE_CHECKING:
     from .observation import View
@@ -42,10 +42,10 @@ def _distance(view: View, question: Any) -> float:
 
 
 def _placement(view: View, question: Any) -> int:
-    candidates = [question.ability_id, *commands.VARIANTS.get(question.ability_id, ())]
+    candidates = [question.ability_id, *VARIANTS.get(question.ability_id, ())]
     product = next((ABILITIES[a].product for a in candidates if a in ABILITIES and ABILITIES[a].product in UNITS), 0)
     if not product:
         return int(error_pb2.NotSupported)
     x, y = question.target_pos.x + view.offset[0], question.target_pos.y + view.offset[1]
     builder = view.world.units.get(question.placing_unit_tag)
-    return production.placement(view.world, view.player.id, product, x, y, None, builder)
+    return construction.placement(view.world, view.player.id, product, x, y, None, builder)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s2clientprotocol import raw_pb2
 
-from . import combat, economy, production
+from . import combat, construction, economy
 from .facts import NEUTRAL_OWNER, TERRAN, ZERG
 from .unit import Player, Unit
 from .vision import is_visible
@@ -26,10 +26,7 @@ def display_of(view: View, unit: Unit, lift_fog: bool) -> int | None:
     """Return how a unit of another owner shows to the view's player, or None if it does not."""
     player = view.player
     grid = player.visibility
-    if view.sees_all or grid is None:
-        seen = True
-    else:
-        seen = is_visible(grid, unit)
+    seen = view.sees_all or grid is None or is_visible(grid, unit)
     if not seen:
         if lift_fog:
             return HIDDEN
@@ -152,7 +149,7 @@ def _cloak(view: View, unit: Unit, display: int, own: bool) -> int:
 
 
 def _active(view: View, unit: Unit) -> bool:
-    if unit.facts.structure and not production.powered(view.world, unit):
+    if unit.facts.structure and not construction.powered(view.world, unit):
         return False
     return bool(unit.orders)
 
@@ -180,7 +177,7 @@ def _add_levels(message: raw_pb2.Unit, unit: Unit, owner: Player) -> None:
 def _add_own(view: View, message: raw_pb2.Unit, unit: Unit, harvesting: tuple[int, int] | None) -> None:
     """Add what only the owner is told."""
     loop = view.world.loop
-    message.is_powered = production.powered(view.world, unit) if unit.facts.structure else False
+    message.is_powered = construction.powered(view.world, unit) if unit.facts.structure else False
     message.is_selected = unit.selected
     if unit.ready_at > loop:
         message.weapon_cooldown = float(unit.ready_at - loop)
@@ -200,6 +197,16 @@ def _add_own(view: View, message: raw_pb2.Unit, unit: Unit, harvesting: tuple[in
         progress = order.progress(loop)
         if progress:
             added.progress = progress
+    _add_cargo(view, message, unit)
+    if unit.rally is not None and unit.facts.structure:
+        rally = message.rally_targets.add()
+        rally.point.x, rally.point.y = unit.rally[0][0] - view.offset[0], unit.rally[0][1] - view.offset[1]
+        if unit.rally[1]:
+            rally.tag = unit.rally[1]
+
+
+def _add_cargo(view: View, message: raw_pb2.Unit, unit: Unit) -> None:
+    loop = view.world.loop
     for tag in unit.cargo:
         passenger = view.world.units.get(tag)
         if passenger is not None:
@@ -214,8 +221,3 @@ def _add_own(view: View, message: raw_pb2.Unit, unit: Unit, harvesting: tuple[in
                 energy_max=passenger.facts.energy,
                 unit_type=passenger.type,
             )
-    if unit.rally is not None and unit.facts.structure:
-        rally = message.rally_targets.add()
-        rally.point.x, rally.point.y = unit.rally[0][0] - view.offset[0], unit.rally[0][1] - view.offset[1]
-        if unit.rally[1]:
-            rally.tag = unit.rally[1]

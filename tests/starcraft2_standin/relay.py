@@ -79,5 +79,5 @@ class Guest:
 
 
 def status_of(answer: bytes) -> int:
-    """Return the status of a serialized Response: its last two fields are small, so only the end is read."""
+    """Return the status of a serialized Response."""
     return int(sc_pb.Response.FromString(answer).status)

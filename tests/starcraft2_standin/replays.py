@@ -1,4 +1,4 @@
-"""Replays: an MPQ archive with the metadata that pysc2 reads and our log of actions; playing one back plays it again."""
+"""Replays: an MPQ archive with the metadata that pysc2 reads and our log of actions, which is played once more."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Playback:
         world, acting = self.room.game, views[player_id]
         if entry[:1] == b"d":
             command = debug_pb2.DebugCommand.FromString(entry[1:])
-            world.later(loop, lambda: debug_commands.apply(acting, command))
+            world.later(loop, player_id, lambda: debug_commands.apply(acting, command))
             return
         action = sc_pb.Action.FromString(entry[1:])
 
@@ -158,7 +158,7 @@ class Playback:
             if actions.apply(acting, action) == 0 or player_id == self.view.player.id:
                 acting.player.echoes.append((loop, told))
 
-        world.later(loop, carry_out)
+        world.later(loop, player_id, carry_out)
 
     def step(self, loops: int) -> None:
         """Advance, at most to where the recording ends."""

@@ -102,7 +102,7 @@ class Room:
             watched = world.players[request.observed_player_id or 1]
             self.views[next(iter(self.joined))] = View(world, watched, request.options, True)
         for view in self.views.values():
-            world.later(CENTER_CAMERA_LOOP, lambda view=view: self._center_camera(view))
+            world.later(CENTER_CAMERA_LOOP, 0, lambda view=view: self._center_camera(view))
         if self.create.realtime:
             threading.Thread(target=self._run_realtime, args=(world,), daemon=True).start()
 
@@ -139,13 +139,13 @@ class Room:
                 tag = order.unit_tags[0] if order.unit_tags else 0
                 view.player.errors.append((tag, order.ability_id, result))
 
-        view.world.later(loop, carry_out)
+        view.world.later(loop, view.player.id, carry_out)
 
     def debugged(self, view: View, request: sc_pb.RequestDebug) -> None:
         """Carry out debug commands at the next tick, so that a replay can repeat them."""
         for command in request.debug:
             self.log.append((self.game.loop, view.player.id, b"d" + command.SerializeToString()))
-            self.game.later(self.game.loop, lambda command=command: debug_commands.apply(view, command))
+            self.game.later(self.game.loop, view.player.id, lambda command=command: debug_commands.apply(view, command))
 
     def step(self, player_id: int, loops: int) -> None:
         """Advance together: to the earliest loop that all players have asked for, until this player's is reached."""

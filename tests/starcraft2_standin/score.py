@@ -50,13 +50,14 @@ def build(world: World, player: Player) -> score_pb2.Score:
     for name in CATEGORIES:
         setattr(details.used_minerals, name, used_minerals[name])
         setattr(details.used_vespene, name, used_vespene[name])
-        setattr(details.total_used_minerals, name, used_minerals[name])
-        setattr(details.total_used_vespene, name, used_vespene[name])
         setattr(details.food_used, name, food[name])
         for kind, totals in (("killed", sums.killed), ("lost", sums.lost)):
             minerals, vespene = totals.get(name, (0.0, 0.0))
             setattr(getattr(details, f"{kind}_minerals"), name, minerals)
             setattr(getattr(details, f"{kind}_vespene"), name, vespene)
+        lost = sums.lost.get(name, (0.0, 0.0))
+        setattr(details.total_used_minerals, name, used_minerals[name] + lost[0])
+        setattr(details.total_used_vespene, name, used_vespene[name] + lost[1])
     for vital, dealt, taken in zip(("life", "shields", "energy"), sums.damage_dealt, sums.damage_taken, strict=True):
         setattr(details.total_damage_dealt, vital, dealt)
         setattr(details.total_damage_taken, vital, taken)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from s2clientprotocol import error_pb2, spatial_pb2, ui_pb2
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import actions, commands, selection
+from . import actions, commands, production, selection
 from .facts import LARVA
 from .raw_units import visible_units
 from .unit import Unit
@@ -132,7 +132,7 @@ def _panel(view: View, action: ui_pb2.ActionUI) -> int:
         _multi_panel(view, action.multi_panel)
     elif action.HasField("production_panel"):
         for unit in selection.selected(view)[:1]:
-            return commands.production.cancel(view.world, unit)
+            return production.cancel(view.world, unit)
     return error_pb2.Success
 
 

@@ -137,7 +137,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     """Return the options that matter; the game takes many more, which are accepted and ignored."""
-    parser = argparse.ArgumentParser(allow_abbrev=False, prog="SC2_x64")
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, prog="SC2_x64")
     parser.add_argument("-listen", default=LOOPBACK)
     parser.add_argument("-port", type=int, required=True)
     parser.add_argument("-dataDir", dest="data_dir", default="")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from s2clientprotocol import error_pb2
 
 from . import combat, economy
-from .facts import ABILITIES, MULE, AbilityFacts
+from .facts import ABILITIES, GATHER, MULE, AbilityFacts
 from .unit import Order, Unit
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _take_effect(world: World, unit: Unit, ability: int, target: Unit | None) ->
         add_buff(world, target, BUFFS[ability], 480)
     elif ability == CALLDOWN_MULE and target is not None:
         mule = world.create(MULE, unit.owner, target.x, target.y)
-        world.give(mule, Order(economy.GATHER[MULE], target=target.tag), queue=False)
+        world.give(mule, Order(GATHER[MULE], target=target.tag), queue=False)
         world.schedule(64 * 16, _expire, world, mule)
     elif ability == INJECT and target is not None:
         world.schedule(29 * 16, _hatch, world, target)

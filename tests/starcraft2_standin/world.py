@@ -1,4 +1,4 @@
-"""The toy game: units, players and the clock. All that happens is an event at a game loop; chance comes from one seed."""
+"""The toy game: units, players and the clock. All that happens is an event; chance comes from one seed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
-from . import ai, combat, economy, mini_games, orders, vision
-from .facts import GEYSER, MINERAL_FIELD, NEUTRAL_OWNER, SMALL_MINERAL_FIELD, UNITS
+from . import ai, combat, economy, mini_games, orders, recovery, vision
+from .facts import GEYSER, MINERAL_FIELD, NEUTRAL_OWNER, PERMANENTLY_CLOAKED, SMALL_MINERAL_FIELD, UNITS
 from .terrain import MINI_GAMES, Terrain, generate
 from .unit import Order, Player, Unit
 
@@ -37,7 +37,7 @@ class World:
         self.neutrals: list[Unit] = []
         self.players = {player.id: player for player in players}
         self.effects: list[tuple[int, int, float, float, float, int]] = []
-        self.pending: list[tuple[int, int, Callable[[], None]]] = []
+        self.pending: list[tuple[int, int, int, Callable[[], None]]] = []
         self._events: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
         self._tags = 0
@@ -70,6 +70,7 @@ class World:
         x, y = self.terrain.clamp(x, y)
         z = self.terrain.ground(x, y) + (3.75 if UNITS[unit_type].flying else 0.0)
         unit = Unit((1 << 32) + (self._tags << 18) + 1, unit_type, owner, x, y, z, self.loop)
+        unit.cloaked = unit_type in PERMANENTLY_CLOAKED and not build_loops
         self.units[unit.tag] = unit
         if owner == NEUTRAL_OWNER:
             self.neutrals.append(unit)
@@ -89,7 +90,8 @@ class World:
             if passenger is not None:
                 self.remove(passenger)
         for player in self.players.values():
-            player.dead.append(unit.tag)
+            if player.human:
+                player.dead.append(unit.tag)
 
     def of(self, player_id: int) -> Iterator[Unit]:
         """Return the units of a player."""
@@ -120,10 +122,10 @@ class World:
         unit.engaged = 0
         orders.advance(self, unit)
 
-    def later(self, loop: int, action: Callable[[], None]) -> None:
-        """Run a player's action at the start of the tick that leaves this loop."""
+    def later(self, loop: int, rank: int, action: Callable[[], None]) -> None:
+        """Run a player's action at the start of the tick that leaves this loop, those of the same loop by rank."""
         self._sequence += 1
-        heapq.heappush(self.pending, (loop, self._sequence, action))
+        heapq.heappush(self.pending, (loop, rank, self._sequence, action))
 
     def supply(self, player_id: int) -> tuple[float, float, float, float]:
         """Return the supply used, its cap, and the parts used by workers and by the army."""
@@ -146,7 +148,7 @@ class World:
         target = self.loop + loops
         while self.loop < target and not self.ended:
             while self.pending and self.pending[0][0] <= self.loop:
-                heapq.heappop(self.pending)[2]()
+                heapq.heappop(self.pending)[3]()
             self.loop = min(target, self._next_loop())
             self._tick()
 
@@ -172,6 +174,7 @@ class World:
                     if not player.human:
                         ai.think(self, player)
         if self.loop % SIGHT_EVERY == 0:
+            recovery.recover(self, SIGHT_EVERY)
             vision.look(self)
         if self.loop % END_EVERY == 0 and self.mini_game is None:
             self._eliminate()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from envs.errors import GameCrashedError, GameVersionError
@@ -177,6 +178,19 @@ def test_a_killed_actor_takes_its_games_with_it(stand_in: Path) -> None:
     assert not wait_for_end(games)
 
 
+def test_python_may_exit_without_closing(stand_in: Path) -> None:
+    script = (
+        "from envs.starcraft2.vector_env import StarCraft2VectorEnv\n"
+        "env = StarCraft2VectorEnv(map_name='Flat32', opponents=['easy', None]); env.reset()\n"
+        "print(*env.process_ids, flush=True); keep = [env, env._matches]; raise ValueError('over')"
+    )
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path.cwd(), timeout=60, check=False)
+    assert result.stderr.splitlines()[-1] == "ValueError: over"
+    assert result.stderr.count("Traceback") == 1
+    assert not wait_for_end([int(word) for word in result.stdout.split()])
+
+
 def test_many_episodes_do_not_grow_memory(stand_in: Path) -> None:
     with vector_env(["very_easy", None], max_game_loops=48) as env:
         sizes = []
@@ -187,6 +201,18 @@ def test_many_episodes_do_not_grow_memory(stand_in: Path) -> None:
                 sizes.append(_resident_mib())
         assert sizes[1] - sizes[0] < 8, sizes
         assert env.faults == {}
+
+
+def test_restarts_leave_no_threads_and_no_open_files(stand_in: Path) -> None:
+    with vector_env([None]) as env:
+        held = []
+        for _ in range(5):
+            env.reset()
+            held.append((threading.active_count(), psutil.Process().num_fds()))
+            _kill(env.process_ids[1])
+            env.step(no_ops(env))
+        assert env.restarts == 4
+        assert held[1] == held[-1], held
 
 
 def _kill(process_id: int) -> None:

@@ -92,10 +92,18 @@ def test_without_a_compiler_units_are_encoded_in_python(not_loaded: Path, monkey
     assert not list(not_loaded.glob("*.so"))
 
 
+def test_where_nobody_owns_folders_units_are_encoded_in_python(
+    not_loaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "getuid")
+    assert is_python()
+    assert not not_loaded.exists()
+
+
 def test_a_library_that_gives_other_numbers_is_not_used(
     reader: NativeUnitReader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("envs.starcraft2.native_encoder.OWN", 4)
+    monkeypatch.setattr("envs.starcraft2.native_tables.OWN", 4)
     assert is_python()
     assert "does not give the same numbers" in caplog.text
 

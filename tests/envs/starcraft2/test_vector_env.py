@@ -301,6 +301,16 @@ def test_mini_games_give_their_score() -> None:
         StarCraft2VectorEnv(map_name="MoveToBeacon", opponents=["easy"])
 
 
+def test_few_slots_keep_own_units() -> None:
+    with vector_env(["very_easy"], max_entities=8) as env:
+        observation, _ = env.reset()
+        assert env.single_action_space.max_entities == 8
+        assert observation[ENTITY_MASK].tolist() == [[1] * 8]
+        assert observation[ENTITY_CLASSES][0, :, 0].all()  # of a townhall and twelve workers
+        for step in range(20):
+            observation, *_ = env.step(random_actions(env, observation, step))
+
+
 def test_replays_are_saved_and_named(tmp_path: Path) -> None:
     with vector_env(
         ["cheat_insane:rush:protoss", None], max_game_loops=3000, replay_directory=tmp_path, replay_interval=2

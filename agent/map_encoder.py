@@ -73,9 +73,10 @@ class MapEncoder(nn.Module):
         entity_sample: Int[Tensor, " R"],
     ) -> tuple[Float[Tensor, "N F h w"], Float[Tensor, "N M C"]]:
         """Return the feature map, and its tokens row by row."""
-        # Channels last, so that a cell's channels lie together.
-        planes = (planes / self.scales).contiguous(memory_format=torch.channels_last)
-        cells = self.from_planes(planes).permute(0, 2, 3, 1)
+        # Channels last, so that a cell's channels lie together; the weights are divided, not the far larger planes.
+        planes = planes.contiguous(memory_format=torch.channels_last)
+        weight = self.from_planes.weight / self.scales
+        cells = F.conv2d(planes, weight, self.from_planes.bias).permute(0, 2, 3, 1)
         scattered = cells.flatten(0, 2).index_add(
             0, self._cells(positions, entity_sample), self.from_entities(entity_tokens)
         )

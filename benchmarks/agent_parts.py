@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from agent import Agent
 
-ENTITIES, SPATIAL, CORE, HEADS, REST = "entity encoder and torso", "spatial", "core", "heads", "the rest"
+PARTS = ENTITIES, SPATIAL, CORE, HEADS, REST = "entity encoder and torso", "spatial", "core", "heads", "the rest"
 ARGUMENTS, TORSO_ANSWERS, TORSO_ARGUMENTS = "other arguments", "torso: values, units, decision", "torso: arguments"
 PART_OF = {
     "entity embeddings": ENTITIES,

@@ -23,7 +23,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from agent_parts import PART_OF, flops_by_part, seconds_by_part
+from agent_parts import PART_OF, PARTS, flops_by_part, seconds_by_part
 from common import machine_info, versions, write_json
 from starcraft2_shapes import REWARD_TERMS, game_spec, observations, trajectory
 
@@ -61,6 +61,7 @@ def measure(config: AgentConfig, options: argparse.Namespace) -> dict[str, Any]:
         return agent.unroll(inputs, *arguments)
 
     flops, seconds = flops_by_part(agent, forward), seconds_by_part(agent, forward)
+    acting = _acting(agent.cpu(), options.acting_steps)
     return {
         "parameters": sum(parameter.numel() for parameter in agent.parameters()),
         "observations": len(batch.observations),
@@ -71,7 +72,8 @@ def measure(config: AgentConfig, options: argparse.Namespace) -> dict[str, Any]:
         "step_peak_mebibytes": peak,
         "forward_flops": flops,
         "forward_seconds": seconds,
-        "acting_milliseconds": _acting_milliseconds(agent.cpu(), options.acting_steps),
+        "acting_seconds": [wall for wall, _ in acting],
+        "acting_cpu_seconds": [cpu for _, cpu in acting],
     }
 
 
@@ -90,18 +92,17 @@ def _timed(function: Callable[[], object], device: str) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _acting_milliseconds(agent: Agent, steps: int) -> list[float]:
-    """Return the milliseconds of acting steps on single observations, packing included."""
+def _acting(agent: Agent, steps: int) -> list[tuple[float, float]]:
+    """Return the seconds, and those of the processors, of acting steps on single observations, packing included."""
     seen = observations(steps + 2, np.random.default_rng(1))
-    state, is_first = agent.initial_state(1), torch.zeros(1, dtype=torch.bool)
-    times = []
-    for n in range(steps + 2):
-        start = time.perf_counter()
-        with torch.inference_mode():
-            packed = pack_observation({key: value[n : n + 1] for key, value in seen.items()}, agent.spec)
-            state = agent.step(AgentInput.from_packed(packed), state, is_first).state
-        times.append(1000 * (time.perf_counter() - start))
-    return times[2:]
+    is_first = torch.zeros(1, dtype=torch.bool)
+
+    @torch.inference_mode()
+    def step(n: int) -> None:
+        packed = pack_observation({key: value[n : n + 1] for key, value in seen.items()}, agent.spec)
+        agent.step(AgentInput.from_packed(packed), agent.initial_state(1), is_first)
+
+    return [_timed(lambda n=n: step(n), "cpu") for n in range(steps + 2)][2:]  # type: ignore[misc]
 
 
 def _peak_mebibytes(function: Callable[[], object], device: str) -> float:
@@ -141,15 +142,20 @@ def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> st
         lines.append(f"| {title} | " + " | ".join(cell(results[name]) for name in names) + " |")
 
     row("parameters, millions", lambda r: f"{r['parameters'] / 1e6:.1f}")
+    row(
+        "entities of an observation, units of a selection",
+        lambda r: f"{r['entities_mean']:.0f}, {r['selected_mean']:.0f}",
+    )
     row("learner step, s", lambda r: f"{statistics.median(r['step_seconds']):.1f}")
     row("learner step, CPU s", lambda r: f"{statistics.median(r['step_cpu_seconds']):.1f}")
     row("learner step, peak GiB", lambda r: f"{r['step_peak_mebibytes'] / 1024:.2f}")
-    row("acting step on one observation, ms", lambda r: f"{statistics.median(r['acting_milliseconds']):.0f}")
+    row("acting step on one observation, ms", lambda r: f"{1000 * statistics.median(r['acting_seconds']):.0f}")
+    row("acting step on one observation, CPU ms", lambda r: f"{1000 * statistics.median(r['acting_cpu_seconds']):.0f}")
     row("forward pass, GFLOP for each observation", lambda r: f"{_per_observation(r, r['forward_flops']):.3f}")
-    for part in dict.fromkeys(PART_OF.values()):
+    for part in PARTS:
         row(f"**{part}**: GFLOP, share of forward time", lambda r, part=part: _costs(r, _within(r, part)))  # type: ignore[misc]
         for name in [name for name, of in PART_OF.items() if of == part != name]:
-            row(f"{name}", lambda r, name=name: _costs(r, [name]))  # type: ignore[misc]
+            row(f"&emsp;{name}", lambda r, name=name: _costs(r, [name]))  # type: ignore[misc]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Made-up StarCraft II experience of the real shapes: what an agent costs does not depend on what it sees.
 
-Lists hold 80 to 400 entities, 240 in the mean; 3 in 8 are one's own. A twentieth of the functions that could be given
-are allowed. Calls are drawn from the action space: selections hold 1 to 64 units.
+Lists hold 80 to 400 entities, 240 in the mean; 3 in 8 are one's own, of 8 unit types. A twentieth of the functions that
+could be given are allowed. Calls are drawn from the action space, selections of any size up to 64 units.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from training.trajectory import Trajectory
 
 REWARD_TERMS = ("win_loss", "build_order", "built_units", "upgrades", "effects")
 SHORTEST, LONGEST = 80, 400
+NUM_OWN_TYPES = 8
 _BEHAVIOUR_LOG_PROB = -20.0
 
 Observation = dict[str, NDArray[Any]]
@@ -44,8 +45,10 @@ def observations(number: int, generator: np.random.Generator) -> Observation:
     slots = np.arange(space.max_entities)
     made[ENTITY_MASK][:] = slots < counts[:, None]
     made[ENTITY_CLASSES] *= made[ENTITY_MASK][..., None]
-    made[ENTITY_CLASSES][..., 0] *= slots < 3 * counts[:, None] // 8
+    own = slots < 3 * counts[:, None] // 8
     for n in range(number):
+        kinds = generator.integers(1, space.selection_table.shape[1], NUM_OWN_TYPES)
+        made[ENTITY_CLASSES][n, :, 0] = own[n] * generator.choice(kinds, space.max_entities)
         made[ACTION_MASK][n] = _possible(made[ENTITY_CLASSES][n], space) & (generator.random(space.nvec[0]) < 0.05)
     made[ACTION_MASK][:, 0] = 1
     return made

@@ -31,6 +31,8 @@ def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed:
         max_game_loops=config.max_steps,
         reward_weights=config.reward_weights or None,
         guidance=guidance,
+        max_entities=config.max_entities,
+        functions=config.functions,
         score_terms=config.score_terms,
         limits=ActionLimits(max_actions=config.max_actions, min_delay=config.min_delay),
         process=_process_settings(config),

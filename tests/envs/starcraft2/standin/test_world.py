@@ -319,3 +319,13 @@ def test_shields_come_back_after_a_quiet_while() -> None:
     assert stalker.shield == 40.0
     world.step(160)
     assert stalker.shield == pytest.approx(40.0 + 20.0, abs=2.1)
+
+
+def test_workers_fight_only_when_told_to() -> None:
+    world, (drone, scv, depot) = field((DRONE, 2, 30.0, 30.0), (45, 1, 31.0, 30.0), (19, 2, 36.0, 30.0))
+    world.step(60)
+    assert drone.health == drone.facts.health
+    commands.command(world, 1, ATTACK, [scv.tag], (36.0, 30.0))
+    world.step(300)
+    assert not drone.alive
+    assert depot.health < depot.facts.health

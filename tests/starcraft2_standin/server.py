@@ -39,6 +39,7 @@ class Application:
         self.faults = faults.load(installation)
         self.session = Session(self)
         self.quit = threading.Event()
+        self.frozen = False
         self._guests: dict[int, Room] = {}
         self._listeners: dict[int, socket.socket] = {}
         self._busy = threading.Lock()
@@ -92,7 +93,8 @@ class Application:
             if fault.kind == "garbage":
                 client.send(self.faults.generator.randbytes(64))
                 return
-            time.sleep(HANG_SECONDS if fault.kind == "hang" else fault.seconds)
+            self.frozen = fault.kind == "freeze"
+            time.sleep(fault.seconds if fault.kind == "slow" else HANG_SECONDS)
         client.send(self.session.handle(raw))
 
     def listen_for_guests(self, room: Room, port: int) -> None:
@@ -151,7 +153,7 @@ def run(arguments: list[str], installation: Path) -> int:
     options = _parse(arguments)
     parent = os.getppid()
     application = Application(installation)
-    signal.signal(signal.SIGTERM, lambda *_: application.quit.set())
+    signal.signal(signal.SIGTERM, lambda *_: None if application.frozen else application.quit.set())
     listener = _listen(LOOPBACK if options.listen in ("", "localhost") else options.listen, options.port)
     gc.freeze()
     threading.Thread(target=_accept, args=(application, listener), daemon=True).start()

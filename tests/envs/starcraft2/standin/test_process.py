@@ -254,6 +254,17 @@ def test_hang(start: Callable[..., Game]) -> None:
     assert game.process.poll() is None
 
 
+def test_a_frozen_game_ends_only_by_force(start: Callable[..., Game]) -> None:
+    game = start(**faults({"kind": "freeze", "at_request": 1})).connect(timeout=0.3)
+    with pytest.raises(websocket.WebSocketTimeoutException):
+        game.raw(ping={})
+    game.process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        game.process.wait(1.0)
+    game.process.kill()
+    assert game.process.wait(10) == -signal.SIGKILL
+
+
 def test_garbage(start: Callable[..., Game]) -> None:
     game = start(**faults({"kind": "garbage", "probability": 1.0})).connect()
     answer = game.raw(ping={}, id=3)

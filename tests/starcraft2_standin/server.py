@@ -16,7 +16,7 @@ from s2clientprotocol import sc2api_pb2 as sc_pb
 
 from . import faults, relay
 from .install import BATTLE_NET_MAPS
-from .room import Room
+from .room import JOIN_TIMEOUT_SECONDS, Room
 from .session import GUEST_SEAT, IN_GAME, Session
 from .websocket import ConnectionLostError, WebSocket
 
@@ -40,7 +40,8 @@ class Application:
         self.session = Session(self)
         self.quit = threading.Event()
         self.frozen = False
-        self._guests: dict[int, Room] = {}
+        self._rooms: dict[int, Room] = {}
+        self._opened = threading.Condition()
         self._listeners: dict[int, socket.socket] = {}
         self._busy = threading.Lock()
 
@@ -99,7 +100,9 @@ class Application:
 
     def listen_for_guests(self, room: Room, port: int) -> None:
         """Let the second player's process join a room at a port."""
-        self._guests[port] = room
+        with self._opened:
+            self._rooms[port] = room
+            self._opened.notify_all()
         if port not in self._listeners:
             listener = _listen(LOOPBACK, port)
             self._listeners[port] = listener
@@ -115,18 +118,30 @@ class Application:
         session = Session(self)
         try:
             request = sc_pb.Request.FromString(relay.receive(connection))
-            session.enter(self._guests[port], request.join_game, GUEST_SEAT)
+            session.enter(self._take_room(port), request.join_game, GUEST_SEAT)
             answer = sc_pb.Response(status=IN_GAME)
             if session.view is not None:
                 answer.join_game.player_id = session.view.player.id
             relay.send(connection, answer.SerializeToString())
             while True:
                 relay.send(connection, session.handle(relay.receive(connection)))
-        except OSError:
+        except OSError as error:
+            LOGGER.info("guest gone: %s", error)
             if session.room is not None:
                 session.room.leave(GUEST_SEAT)
         finally:
             connection.close()
+
+    def _take_room(self, port: int) -> Room:
+        """Return the room that waits at a port, once: the guest may come before the host has opened the next one.
+
+        Raises:
+            TimeoutError: if none is opened.
+        """
+        with self._opened:
+            if not self._opened.wait_for(lambda: port in self._rooms, JOIN_TIMEOUT_SECONDS):
+                raise TimeoutError(f"no game waits at port {port}")
+            return self._rooms.pop(port)
 
 
 def _listen(host: str, port: int) -> socket.socket:

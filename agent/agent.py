@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from agent.config import AgentConfig
 from agent.core import LSTMCore
-from agent.distributions import ComponentDistribution, GaussianDistribution
 from agent.entity_encoder import EntityEncoder
-from agent.heads import ActionHead
+from agent.heads import ActionHead, FunctionCallHead, Policy
+from agent.heads.arguments import DecisionContext
 from agent.interface import AgentInput, AgentOutput, AgentSpec, UnrollOutput
-from agent.queries import LearnedQueries, QueryBatch, concatenate, decision_queries
+from agent.map_encoder import MapEncoder
+from agent.queries import LearnedQueries, QueryBatch, concatenate, decision_queries, entity_queries
 from agent.scalar_encoder import ScalarEncoder
 from agent.spatial_encoder import NeighbourhoodEncoder, PlaneEncoder
 from agent.torso import make_torso
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """What the encoders made of N observations: all tokens, entities first, and the parts that are read again."""
+
+    tokens: Float[Tensor, "N M C"]
+    mask: Bool[Tensor, "N M"]
+    entities: Float[Tensor, "R C"] | None
+    scalars: Float[Tensor, "N 1 C"] | None
+    feature_map: Float[Tensor, "N F H W"] | None
 
 
 class Agent(nn.Module):
     """Policy and value functions for one kind of game.
 
     Every modality becomes tokens; the torso reads them once; one query per value function, one per decision (a unit
-    that awaits an order, or the whole observation) and one for the core are decoded from what it read.
+    that awaits an order, or the whole observation) and one for the core are decoded from what it read. Where functions
+    are called, one query per entity and one per argument follow.
 
     Args:
         spec: the game's observations and actions.
@@ -41,7 +56,17 @@ class Agent(nn.Module):
                 )
         if spec.num_scalars:
             self.scalar_encoder = ScalarEncoder(spec.num_scalars, width)
-        if spec.plane_shape is not None:
+        if spec.plane_shape is not None and spec.action.function_call is not None:
+            assert spec.entities is not None
+            self.map_encoder = MapEncoder(
+                spec.plane_shape,
+                spec.entities,
+                width,
+                map_channels=config.map_channels,
+                num_blocks=config.map_blocks,
+                plane_scales=spec.plane_scales,
+            )
+        elif spec.plane_shape is not None:
             # Beside entities, planes are background: one token is enough.
             most_patches = 8 if spec.entities is None else 1
             self.plane_encoder = PlaneEncoder(
@@ -57,7 +82,14 @@ class Agent(nn.Module):
         self.value_norm, self.decision_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.value_weight = nn.Parameter(torch.zeros(len(spec.reward_terms), width))
         self.value_bias = nn.Parameter(torch.zeros(len(spec.reward_terms)))
-        self.action_head = ActionHead(spec.action, width)
+        if spec.num_value_scalars:
+            self.value_scalar_encoder = ScalarEncoder(spec.num_value_scalars, width)
+        if spec.action.function_call is None:
+            self.action_head = ActionHead(spec.action, width)
+        else:
+            self.entity_query, self.entity_norm = LearnedQueries(1, width), nn.LayerNorm(width)
+            has_map = spec.plane_shape is not None
+            self.call_head = FunctionCallHead(spec.action.function_call, config, has_feature_map=has_map)
 
     def initial_state(self, batch_size: int) -> Tensor:
         """Return the core state [B, ...] before an episode; [B, 0] without a core."""
@@ -75,15 +107,15 @@ class Agent(nn.Module):
         greedy: bool = False,
     ) -> AgentOutput:
         """Return an action for every decision of N observations, and the core state after them."""
-        tokens, token_mask, entity_tokens = self._tokens(inputs)
-        memory = self.torso.encode(tokens, token_mask)
+        tokens = self._tokens(inputs)
+        memory = self.torso.encode(tokens.tokens, tokens.mask)
         context = None
         if self.config.core == "lstm":
-            output, state = self.core.step(self._core_input(memory, token_mask), state, is_first)
+            output, state = self.core.step(self._core_input(memory, tokens.mask), state, is_first)
             context = self.core_context(output)
-        values, policy = self._decode(inputs, memory, token_mask, entity_tokens, context)
-        action = policy.mode() if greedy else policy.sample(generator)
-        return AgentOutput(action=action, log_prob=policy.log_prob(action), values=values, state=state)
+        values, policy = self._decode(inputs, tokens, memory, context)
+        action, log_prob = policy.act(generator, greedy=greedy)
+        return AgentOutput(action=action, log_prob=log_prob, values=values, state=state)
 
     def unroll(
         self,
@@ -103,66 +135,100 @@ class Agent(nn.Module):
             teacher: an agent to which the KL divergence of each decision is computed too.
         """
         values, policy = self._unroll_outputs(inputs, initial_state, is_first)
-        kl = None
+        reference = None
         if teacher is not None:
             with torch.no_grad():
                 reference = teacher._unroll_outputs(inputs, teacher.initial_state(len(is_first)), is_first)[1]
-            kl = policy.kl(reference)  # type: ignore[arg-type]
+        taken = policy.evaluate(action, reference)
         batch, length = is_first.shape
-        return UnrollOutput(values.view(batch, length, -1), policy.log_prob(action), policy.entropy(), kl)
+        return UnrollOutput(values.view(batch, length, -1), taken.log_prob, taken.entropy, taken.kl)
 
-    def _unroll_outputs(
-        self, inputs: AgentInput, initial_state: Tensor, is_first: Tensor
-    ) -> tuple[Tensor, ComponentDistribution | GaussianDistribution]:
-        tokens, token_mask, entity_tokens = self._tokens(inputs)
-        memory = self.torso.encode(tokens, token_mask)
+    def _unroll_outputs(self, inputs: AgentInput, initial_state: Tensor, is_first: Tensor) -> tuple[Tensor, Policy]:
+        tokens = self._tokens(inputs)
+        memory = self.torso.encode(tokens.tokens, tokens.mask)
         context = None
         if self.config.core == "lstm":
-            core_input = self._core_input(memory, token_mask).view(*is_first.shape, -1)
+            core_input = self._core_input(memory, tokens.mask).view(*is_first.shape, -1)
             context = self.core_context(self.core.unroll(core_input, initial_state, is_first)).flatten(0, 1)
-        return self._decode(inputs, memory, token_mask, entity_tokens, context)
+        return self._decode(inputs, tokens, memory, context)
 
-    def _tokens(self, inputs: AgentInput) -> tuple[Float[Tensor, "N M C"], Bool[Tensor, "N M"], Tensor | None]:
-        """Return all tokens, entities first, their mask, and the packed entity tokens [R, C]."""
-        parts, masks, entity_tokens = [], [], None
+    def _tokens(self, inputs: AgentInput) -> _Tokens:
+        parts, masks, entities, scalars, feature_map = [], [], None, None, None
         if inputs.entity_mask is not None:
             assert inputs.categories is not None
             assert inputs.values is not None
             assert inputs.positions is not None
-            entity_tokens = self.entity_encoder(inputs.categories, inputs.values, inputs.positions)
-            padded = entity_tokens.new_zeros(*inputs.entity_mask.shape, entity_tokens.shape[-1])
-            padded[inputs.entity_mask] = entity_tokens
-            parts.append(padded)
+            entities = self.entity_encoder(inputs.categories, inputs.values, inputs.positions)
+            parts.append(_padded(entities, inputs.entity_mask))
             masks.append(inputs.entity_mask)
         if inputs.scalars is not None:
-            parts.append(self.scalar_encoder(inputs.scalars))
-        if inputs.planes is not None:
+            scalars = self.scalar_encoder(inputs.scalars)
+            parts.append(scalars)
+        if inputs.planes is not None and self.spec.action.function_call is not None:
+            feature_map, patches = self.map_encoder(inputs.planes, entities, inputs.positions, inputs.entity_sample)
+            parts.append(patches)
+        elif inputs.planes is not None:
             parts.append(self.plane_encoder(inputs.planes))
         for part in parts[len(masks) :]:
             masks.append(torch.ones(part.shape[:2], dtype=torch.bool, device=part.device))
-        return torch.cat(parts, 1), torch.cat(masks, 1), entity_tokens
+        return _Tokens(torch.cat(parts, 1), torch.cat(masks, 1), entities, scalars, feature_map)
 
     def _core_input(self, memory: Tensor, token_mask: Tensor) -> Float[Tensor, "N C"]:
         query = self.core_query(len(memory))
         return self.torso.decode(memory, token_mask, query.queries, query.mask, query.token)[:, 0]
 
     def _decode(
+        self, inputs: AgentInput, tokens: _Tokens, memory: Tensor, context: Tensor | None
+    ) -> tuple[Float[Tensor, "N K"], Policy]:
+        """Decode the queries of values, decisions and, for function calls, entities; return values and policy."""
+        queries = concatenate(
+            self._value_queries(inputs, context), self._decision_queries(inputs, tokens.entities, context)
+        )
+        num_values, num_learned = len(self.spec.reward_terms), queries.mask.shape[1]
+        if self.spec.action.function_call is not None:
+            queries = concatenate(queries, entity_queries(tokens.tokens, self.entity_query.weight, inputs))
+        outputs = self.torso.decode(memory, tokens.mask, queries.queries, queries.mask, queries.token)
+        values = (self.value_norm(outputs[:, :num_values]) * self.value_weight).sum(-1) + self.value_bias
+        decisions = self.decision_norm(outputs[:, num_values:num_learned][inputs.decision_sample, inputs.decision_slot])
+        if self.spec.action.function_call is None:
+            return values, self.action_head(decisions, inputs.action_mask)
+        entities = outputs[:, num_learned:]
+        return values, self.call_head(self._call_context(inputs, tokens, memory, context, decisions, entities))
+
+    def _call_context(
         self,
         inputs: AgentInput,
+        tokens: _Tokens,
         memory: Tensor,
-        token_mask: Tensor,
-        entity_tokens: Tensor | None,
-        context: Tensor | None,
-    ) -> tuple[Float[Tensor, "N K"], ComponentDistribution | GaussianDistribution]:
-        """Decode the value queries and the decision queries; return values and policy."""
-        queries = concatenate(
-            self.value_queries(inputs.size, context), self._decision_queries(inputs, entity_tokens, context)
+        core: Tensor | None,
+        decisions: Tensor,
+        entities: Tensor,
+    ) -> DecisionContext:
+        """Return what the function calls are decided from; an observation has one decision or none."""
+        assert inputs.entity_classes is not None
+        assert inputs.entity_mask is not None
+        assert inputs.action_mask is not None
+        sample = inputs.decision_sample
+        return DecisionContext(
+            output=decisions,
+            gate=decisions if tokens.scalars is None else tokens.scalars[sample, 0],
+            core=None if core is None else core[sample],
+            entities=self.entity_norm(entities[sample]),
+            entity_classes=_padded(inputs.entity_classes, inputs.entity_mask)[sample],
+            feature_map=None if tokens.feature_map is None else tokens.feature_map[sample],
+            action_mask=inputs.action_mask,
+            torso=self.torso,
+            memory=memory[sample],
+            token_mask=tokens.mask[sample],
         )
-        outputs = self.torso.decode(memory, token_mask, queries.queries, queries.mask, queries.token)
-        num_values = len(self.spec.reward_terms)
-        values = (self.value_norm(outputs[:, :num_values]) * self.value_weight).sum(-1) + self.value_bias
-        decisions = outputs[:, num_values:][inputs.decision_sample, inputs.decision_slot]
-        return values, self.action_head(self.decision_norm(decisions), inputs.action_mask)
+
+    def _value_queries(self, inputs: AgentInput, context: Tensor | None) -> QueryBatch:
+        """Return the queries of the value functions: what only they see is added to them and reaches nothing else."""
+        if inputs.value_scalars is not None:
+            secret = self.value_scalar_encoder(inputs.value_scalars)[:, 0]
+            context = secret if context is None else context + secret
+        queries: QueryBatch = self.value_queries(inputs.size, context)
+        return queries
 
     def _decision_queries(self, inputs: AgentInput, entity_tokens: Tensor | None, context: Tensor | None) -> QueryBatch:
         """Return each decision's query: learned, plus the unit's own token and surroundings where a unit decides."""
@@ -198,3 +264,10 @@ class Agent(nn.Module):
             entity_tokens, inputs.positions, inputs.entity_sample, inputs.decision_entity, blocked, inputs.size
         )
         return neighbourhood
+
+
+def _padded(rows: Tensor, mask: Bool[Tensor, "N E"]) -> Tensor:
+    """Return rows [R, ...] in their places [N, E, ...], zeros elsewhere."""
+    padded = rows.new_zeros(*mask.shape, *rows.shape[1:])
+    padded[mask] = rows
+    return padded

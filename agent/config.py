@@ -39,6 +39,20 @@ class AgentConfig:
     """Width of the LSTM core."""
     core_layers: int = 3
     """Layers of the LSTM core."""
+    head_channels: int = 64
+    """Function calls: hidden width of the function's and its arguments' heads."""
+    function_blocks: int = 2
+    """Function calls: residual blocks before the function's logits."""
+    selection: Literal["pointer", "parallel"] = "pointer"
+    """Function calls: units are selected one after another by AlphaStar's pointer LSTM, or all in one step."""
+    pointer_channels: int = 32
+    """Function calls: width of the keys by which entities are selected and targeted, and of the pointer LSTM."""
+    map_channels: int = 32
+    """Function calls: channels of the map that planes and entities are read into, and of the target point's head."""
+    map_blocks: int = 1
+    """Function calls: residual blocks over that map."""
+    point_blocks: int = 1
+    """Function calls: residual blocks over the map in the target point's head."""
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -54,9 +68,17 @@ class AgentConfig:
             "neighbourhood_channels",
             "core_channels",
             "core_layers",
+            "head_channels",
+            "function_blocks",
+            "pointer_channels",
+            "map_channels",
+            "map_blocks",
+            "point_blocks",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.selection not in ("pointer", "parallel"):
+            raise ValueError(f"selection: expected pointer or parallel, got {self.selection!r}")
         for name in ("num_heads", "num_cross_attention_heads"):
             if self.channels % getattr(self, name):
                 raise ValueError(f"channels ({self.channels}) must be divisible by {name} ({getattr(self, name)})")
@@ -71,6 +93,7 @@ class AgentConfig:
                 return cls(
                     channels=16, num_latents=4, num_layers=1, num_heads=2, num_cross_attention_heads=2,
                     core="lstm", core_channels=16, core_layers=1, neighbourhood_radius=1, neighbourhood_channels=4,
+                    head_channels=16, function_blocks=1, pointer_channels=8, map_channels=8,
                 )  # fmt: skip
             case "small":
                 return cls(num_latents=8, num_heads=2, num_cross_attention_heads=1, neighbourhood_radius=3)
@@ -79,5 +102,6 @@ class AgentConfig:
                     channels=256, num_latents=32, num_layers=3, num_heads=2, num_cross_attention_heads=2,
                     widening_factor=4, neighbourhood_radius=3, neighbourhood_channels=32,
                     core="lstm", core_channels=384, core_layers=3,
+                    head_channels=256, function_blocks=16, map_channels=128, map_blocks=4, point_blocks=4,
                 )  # fmt: skip
         raise ValueError(f"unknown agent size {size!r}: expected dummy, small or full")

@@ -1,4 +1,4 @@
-"""Action distributions: masked categorical components, where an action type selects its arguments, and a Gaussian."""
+"""Action distributions: masked categorical choices, components of which an action type selects its own, a Gaussian."""
 
 from __future__ import annotations
 
@@ -10,6 +10,46 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agent.interface import ActionSpec
+
+
+class MaskedCategorical:
+    """Choices among n, each under its own mask.
+
+    Args:
+        logits: [X, ..., n].
+        mask: [X, ..., n], True where the choice is legal; None if all are.
+        name: what is chosen, for error messages.
+
+    Raises:
+        ValueError: if a choice has no legal option; the message names it and the decision.
+    """
+
+    def __init__(self, logits: Float[Tensor, "X ... n"], mask: Bool[Tensor, "X ... n"] | None, *, name: str) -> None:
+        if mask is not None:
+            stuck = ~mask.any(-1)
+            if stuck.any():
+                raise ValueError(
+                    f"{name} of decision {stuck.nonzero()[0, 0]} has no legal choice; forbid the functions that read "
+                    "it, and leave decisions without a legal function out of the batch"
+                )
+            logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        self.log_probs = F.log_softmax(logits, -1)
+
+    def choose(self, generator: torch.Generator | None, *, greedy: bool) -> Int[Tensor, "X ..."]:
+        """Return a draw, or the most likely choice."""
+        return (self.log_probs if greedy else self.log_probs + _gumbel(self.log_probs, generator)).argmax(-1)
+
+    def log_prob(self, choice: Int[Tensor, "X ..."]) -> Float[Tensor, "X ..."]:
+        """Return the log-probability of a choice."""
+        return self.log_probs.gather(-1, choice[..., None])[..., 0]
+
+    def entropy(self) -> Float[Tensor, "X ..."]:
+        """Return the entropy."""
+        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+    def kl(self, other: MaskedCategorical) -> Float[Tensor, "X ..."]:
+        """Return KL(self || other), both under the same mask."""
+        return (self.log_probs.exp() * (self.log_probs - other.log_probs)).sum(-1)
 
 
 class ComponentDistribution:

@@ -2,150 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agent.action_spec import ActionSpec, FunctionCallSpec
+from agent.game_spec import AgentSpec, EntitySpec
 from envs import spaces as layout
-from envs.spaces import UnitActionSpace
+
+__all__ = [
+    "ActionSpec",
+    "AgentInput",
+    "AgentOutput",
+    "AgentSpec",
+    "EntitySpec",
+    "FunctionCallSpec",
+    "PackedObservation",
+    "UnrollOutput",
+    "pack_observation",
+]
 
 Array = NDArray[Any]
 
-# A wider bound (float32's maximum, say) marks a plane as unbounded; it is no scale.
-_LARGEST_PLANE_SCALE = 1e6
-
-
-@dataclass(frozen=True, kw_only=True)
-class EntitySpec:
-    """The entity list of a game: slots, vocabulary of each category, number of real values, map size in cells."""
-
-    max_entities: int
-    category_sizes: tuple[int, ...]
-    num_values: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ActionSpec:
-    """How one decision is made.
-
-    A decision has one or more categorical components (`component_sizes`), or is a vector of `box_size` real numbers.
-    The first component is the action type where `arguments` is given: `arguments[type]` holds the indices of the
-    components that type reads. `per_entity` tells whether a decision is made for each unit that awaits an order, or
-    once per observation; `scalar`, whether the environment takes a plain integer.
-    """
-
-    component_sizes: tuple[int, ...] = ()
-    arguments: tuple[tuple[int, ...], ...] | None = None
-    per_entity: bool = False
-    scalar: bool = False
-    box_size: int = 0
-    box_low: tuple[float, ...] = ()
-    box_high: tuple[float, ...] = ()
-
-    @property
-    def mask_size(self) -> int:
-        """Length of one decision's action mask."""
-        return sum(self.component_sizes)
-
-    @property
-    def action_size(self) -> int:
-        """Number of entries of one decision's action."""
-        return self.box_size or len(self.component_sizes)
-
-    @classmethod
-    def from_space(cls, space: spaces.Space[Any]) -> ActionSpec:
-        """Return the spec of a Discrete, MultiDiscrete, Box or unit action space."""
-        if isinstance(space, UnitActionSpace):
-            names = list(space.components)
-            arguments = tuple(tuple(names.index(name) for name in used) for used in space.arguments)
-            return cls(component_sizes=tuple(space.components.values()), arguments=arguments, per_entity=True)
-        if isinstance(space, spaces.Discrete):
-            if space.start:
-                raise ValueError(f"expected choices that count from 0, got {space}; shift them in the environment")
-            return cls(component_sizes=(int(space.n),), scalar=True)
-        if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
-            return cls(component_sizes=tuple(int(size) for size in space.nvec))
-        if isinstance(space, spaces.Box):
-            low, high = space.low.reshape(-1), space.high.reshape(-1)
-            return cls(box_size=low.size, box_low=tuple(low.tolist()), box_high=tuple(high.tolist()))
-        raise ValueError(f"expected a Discrete, MultiDiscrete, Box or UnitActionSpace action space, got {space}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentSpec:
-    """The shape of a game as an agent sees it."""
-
-    entities: EntitySpec | None
-    num_scalars: int
-    plane_shape: tuple[int, int, int] | None
-    action: ActionSpec
-    reward_terms: tuple[str, ...] = ("reward",)
-    plane_scales: tuple[float, ...] = ()
-    """Largest value of each plane, which the agent divides it by: 255 for images, 1 for maps of 0 and 1."""
-
-    @classmethod
-    def from_spaces(
-        cls,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        reward_terms: Sequence[str] = ("reward",),
-    ) -> AgentSpec:
-        """Return the spec of an environment in the layout of `envs.spaces`.
-
-        Raises:
-            ValueError: if the observation space is not a Dict in that layout or holds nothing to observe, or the
-                action space is not supported.
-        """
-        if not isinstance(observation_space, spaces.Dict):
-            raise ValueError(f"expected a Dict observation space in the layout of envs.spaces, got {observation_space}")
-        unknown = set(observation_space) - set(layout.OBSERVATION_KEYS)
-        if unknown:
-            raise ValueError(f"unknown observation keys {sorted(unknown)}; the layout has {layout.OBSERVATION_KEYS}")
-        boxes: dict[str, Any] = dict(observation_space.spaces)
-        if not set(boxes) - {layout.ACTION_MASK}:
-            raise ValueError(f"expected at least one of entities, scalars and planes, got {observation_space}")
-        planes = boxes.get(layout.PLANES)
-        scalars = boxes.get(layout.SCALARS)
-        action = ActionSpec.from_space(action_space)
-        if action.per_entity and not {layout.ENTITY_MASK, layout.ACTION_MASK} <= set(boxes):
-            raise ValueError(f"unit actions need entities and the key 'action_mask', got the keys {sorted(boxes)}")
-        return cls(
-            entities=_entity_spec(boxes),
-            num_scalars=0 if scalars is None else int(scalars.shape[0]),
-            plane_shape=None if planes is None else tuple(planes.shape),
-            action=action,
-            reward_terms=tuple(reward_terms),
-            plane_scales=() if planes is None else _plane_scales(planes),
-        )
-
-
-def _plane_scales(planes: spaces.Box) -> tuple[float, ...]:
-    """Return each plane's upper bound, or 1 where there is none."""
-    highest = planes.high.reshape(planes.shape[0], -1).max(1)
-    return tuple(float(high) if 0 < high <= _LARGEST_PLANE_SCALE else 1.0 for high in highest)
-
-
-def _entity_spec(boxes: Mapping[str, Any]) -> EntitySpec | None:
-    if layout.ENTITY_MASK not in boxes:
-        return None
-    categories = boxes[layout.ENTITY_CATEGORIES]
-    width, height = boxes[layout.ENTITY_POSITIONS].high[0] + 1
-    return EntitySpec(
-        max_entities=int(categories.shape[0]),
-        category_sizes=tuple(int(high) + 1 for high in categories.high[0]),
-        num_values=int(boxes[layout.ENTITY_VALUES].shape[1]),
-        width=int(width),
-        height=int(height),
-    )
+_SAMPLE_KEYS = (layout.SCALARS, layout.PLANES, layout.VALUE_SCALARS)
+_ENTITY_KEYS = (layout.ENTITY_CATEGORIES, layout.ENTITY_VALUES, layout.ENTITY_POSITIONS)
 
 
 @dataclass(frozen=True)
@@ -153,7 +39,7 @@ class PackedObservation:
     """N observations that hold only real rows: no padding is stored, sent or embedded.
 
     Attributes:
-        sample: arrays [N, ...], one row per observation (`scalars`, `planes`).
+        sample: arrays [N, ...], one row per observation (`scalars`, `planes`, `value_scalars`).
         entity_counts: [N] number of real entities of each observation.
         entity: arrays [R, ...] with R = sum of entity_counts, observation after observation.
         decision_counts: [N] number of decisions asked for in each observation.
@@ -182,17 +68,19 @@ def pack_observation(
 ) -> PackedObservation:
     """Return the real rows of a batch of padded observations, copied.
 
+    Where functions are called, an observation whose mask allows none asks for no decision.
+
     Args:
         observation: arrays [N, ...] by key, in the layout of `envs.spaces`.
         decides: [N] False where no decision is made (final observations); default all True.
 
     Raises:
-        ValueError: if padding stands before a real entity, or unit actions come without a mask.
+        ValueError: if padding stands before a real entity, or actions that need a mask come without.
     """
     batch_size = len(next(iter(observation.values())))
     if decides is None:
         decides = np.ones(batch_size, bool)
-    sample = {key: observation[key].copy() for key in (layout.SCALARS, layout.PLANES) if key in observation}
+    sample = {key: observation[key].copy() for key in _SAMPLE_KEYS if key in observation}
     entity: dict[str, Array] = {}
     entity_counts = np.zeros(batch_size, np.int64)
     if spec.entities is not None:
@@ -202,8 +90,8 @@ def pack_observation(
                 "expected real entities in the first slots, got padding before one; sort them by entity_mask"
             )
         entity_counts = mask.sum(1)
-        for key in (layout.ENTITY_CATEGORIES, layout.ENTITY_VALUES, layout.ENTITY_POSITIONS):
-            entity[key] = observation[key][mask]
+        keys = _ENTITY_KEYS if spec.action.function_call is None else (*_ENTITY_KEYS, layout.ENTITY_CLASSES)
+        entity = {key: observation[key][mask] for key in keys}
     decision_counts, decision = _pack_decisions(observation, spec, decides)
     return PackedObservation(sample, entity_counts, entity, decision_counts, decision)
 
@@ -212,6 +100,10 @@ def _pack_decisions(
     observation: Mapping[str, Array], spec: AgentSpec, decides: NDArray[np.bool_]
 ) -> tuple[Array, dict[str, Array]]:
     action_mask = observation.get(layout.ACTION_MASK)
+    if spec.action.function_call is not None:
+        if action_mask is None:
+            raise ValueError("function calls need the observation key 'action_mask' [N, F]")
+        decides = decides & action_mask.any(1)
     if not spec.action.per_entity:
         decision = {} if action_mask is None else {layout.ACTION_MASK: action_mask[decides].astype(bool)}
         return decides.astype(np.int64), decision
@@ -232,6 +124,8 @@ class AgentInput:
         scalars: [N, S] or None.
         planes: [N, P, H, W] or None.
         categories, values, positions: [R, Kc] int64, [R, Kv] float, [R, 2] int64, or None in games without entities.
+        entity_classes: [R, 2] int64, selection and target class, where functions are called; else None.
+        value_scalars: [N, Sv] or None.
         entity_mask: [N, E] True at real slots; E is the longest list of the batch.
         entity_sample: [R] the observation each entity belongs to.
         decision_sample: [X] the observation each decision belongs to.
@@ -254,6 +148,8 @@ class AgentInput:
     decision_entity: Int[Tensor, " X"] | None
     decision_mask: Tensor
     action_mask: Tensor | None
+    entity_classes: Int[Tensor, "R 2"] | None = None
+    value_scalars: Float[Tensor, "N Sv"] | None = None
 
     @classmethod
     def from_packed(cls, packed: PackedObservation, device: torch.device | str = "cpu") -> AgentInput:
@@ -290,6 +186,8 @@ class AgentInput:
             decision_entity=tensor(decision_entity, index),
             decision_mask=mask_tensor,
             action_mask=tensor(packed.decision.get(layout.ACTION_MASK), torch.bool),
+            entity_classes=tensor(packed.entity.get(layout.ENTITY_CLASSES), index),
+            value_scalars=tensor(packed.sample.get(layout.VALUE_SCALARS), torch.float32),
         )
 
 

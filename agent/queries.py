@@ -50,6 +50,19 @@ def decision_queries(
     return QueryBatch(queries.view(*mask.shape, -1), mask, token.view(mask.shape))
 
 
+def entity_queries(tokens: Float[Tensor, "N M C"], kind: Float[Tensor, "1 C"], inputs: AgentInput) -> QueryBatch:
+    """Return a query for each entity of the observations that ask for a decision: its token plus a learned vector.
+
+    Args:
+        tokens: all tokens, entities first.
+        kind: tells them from other queries.
+    """
+    assert inputs.entity_mask is not None
+    mask = inputs.entity_mask & inputs.decision_mask.any(1, keepdim=True)
+    token = torch.arange(mask.shape[1], device=tokens.device).expand(mask.shape)
+    return QueryBatch(tokens[:, : mask.shape[1]] + kind, mask, token)
+
+
 def concatenate(first: QueryBatch, second: QueryBatch) -> QueryBatch:
     """Return both batches' queries side by side."""
     return QueryBatch(

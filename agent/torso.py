@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,6 +12,7 @@ from agent.config import AgentConfig
 from perceiver_io import MLP, PerceiverIO, PerceiverIOConfig, entity_torso
 
 
+@runtime_checkable
 class Torso(Protocol):
     """Reads tokens once, then answers output queries as often as asked."""
 

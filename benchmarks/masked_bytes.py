@@ -24,8 +24,8 @@ from perceiver_io.inputs import TextInputs
 from perceiver_io.tasks import ByteTokenizer, MaskedLanguageModel, MaskedLanguageModelConfig
 
 PERCEIVER, TRANSFORMER = "Perceiver IO", "transformer"
-SCHEDULE = Schedule(steps=1500, batch_size=32, learning_rate=2e-3)
-LENGTH, MASKED_SHARE = 256, 0.15
+SCHEDULE = Schedule(steps=3000, batch_size=64, learning_rate=3e-3)
+LENGTH, MASKED_SHARE = 64, 0.15
 TEST_SEQUENCES, TINY_TEST_SEQUENCES = 256, 8
 TOKENIZER = ByteTokenizer()
 
@@ -65,9 +65,9 @@ def build_perceiver() -> MaskedLanguageModel:
         MaskedLanguageModelConfig(
             max_length=LENGTH,
             token_channels=64,
-            num_latents=32,
+            num_latents=8,
             latent_channels=128,
-            num_self_attention_layers_per_block=4,
+            num_self_attention_layers_per_block=6,
             num_cross_attention_heads=4,
             num_self_attention_heads=4,
             num_decoder_heads=4,
@@ -82,7 +82,7 @@ def build_perceiver() -> MaskedLanguageModel:
 
 def build_transformer() -> Transformer:
     """Return what the same operations buy of a transformer."""
-    return Transformer(channels=48, num_layers=2, num_heads=4, widening_factor=4)
+    return Transformer(channels=64, num_layers=2, num_heads=4, widening_factor=4)
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {PERCEIVER: build_perceiver, TRANSFORMER: build_transformer}

@@ -18,14 +18,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torso_peers import CHANNELS, OURS, TORSOS, TRANSFORMER, ours, transformer
+from torso_peers import OURS, TORSOS, TRANSFORMER, ours, transformer
+from torso_place import Place
 
 BATCH = 4
 
 
-def peak_mebibytes(name: str, entities: int, *, training: bool = False, layers: int | None = None) -> float:
+def peak_mebibytes(
+    name: str, entities: int, *, place: Place, training: bool = False, layers: int | None = None
+) -> float:
     """Return how many MiB a pass, or a whole training step with Adam, takes at most beyond what was there before."""
     command = [sys.executable, __file__, name, "--entities", str(entities)]
+    command += ["--device", place.device, "--dtype", place.dtype]
     command += ["--training"] if training else []
     command += [] if layers is None else ["--layers", str(layers)]
     # The allocator of the timings keeps what is freed, which would count here.
@@ -34,14 +38,14 @@ def peak_mebibytes(name: str, entities: int, *, training: bool = False, layers: 
     return float(json.loads(finished.stdout.splitlines()[-1]))
 
 
-def layers_that_fit(entities: int, *, transformer_layers: int) -> dict[str, Any]:
+def layers_that_fit(entities: int, *, transformer_layers: int, place: Place) -> dict[str, Any]:
     """Return how many of our layers train in the memory in which a transformer trains with `transformer_layers`."""
-    budget = peak_mebibytes(TRANSFORMER, entities, training=True, layers=transformer_layers)
+    budget = peak_mebibytes(TRANSFORMER, entities, place=place, training=True, layers=transformer_layers)
     needed = {0: 0.0}
     layers, too_many = 0, None
     while too_many is None or too_many - layers > 1:
         tried = max(1, 2 * layers) if too_many is None else (layers + too_many) // 2
-        needed[tried] = peak_mebibytes(OURS, entities, training=True, layers=tried)
+        needed[tried] = peak_mebibytes(OURS, entities, place=place, training=True, layers=tried)
         layers, too_many = (tried, too_many) if needed[tried] <= budget else (layers, tried)
     return {
         "entities": entities,
@@ -57,12 +61,12 @@ def _build(name: str, layers: int | None) -> nn.Module:
     return TORSOS[name]() if layers is None else sized[name](layers)
 
 
-def _pass(torso: nn.Module, entities: Tensor, *, training: bool) -> None:
+def _pass(torso: nn.Module, entities: Tensor, mask: Tensor, *, training: bool) -> None:
     """Run a pass, or a training step."""
     torso.zero_grad(set_to_none=True)
     optimiser = torch.optim.Adam(torso.parameters())
     with torch.set_grad_enabled(training):
-        embeddings, pooled = torso(entities, torch.ones(entities.shape[:2], dtype=torch.bool))
+        embeddings, pooled = torso(entities, mask)
         if training:
             (embeddings.square().mean() + pooled.square().mean()).backward()
             optimiser.step()
@@ -82,20 +86,38 @@ def main() -> None:
     parser.add_argument("--entities", type=int, required=True)
     parser.add_argument("--training", action="store_true")
     parser.add_argument("--layers", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    torso = _build(options.name, options.layers).train(options.training)
+    place = Place(options.device, options.dtype)
+    torso = place.module(_build(options.name, options.layers).train(options.training))
     # Libraries set themselves up at their first call.
-    _pass(torso, torch.randn(1, 8, CHANNELS), training=options.training)
+    _pass(torso, *place.lists(1, 8, quarter=False), training=options.training)
     torso.zero_grad(set_to_none=True)
-    entities = torch.randn(BATCH, options.entities, CHANNELS)
+    lists = place.lists(BATCH, options.entities, quarter=False)
+    measure = _peak_of_process if options.device == "cpu" else _peak_of_accelerator
+    print(json.dumps(measure(lambda: _pass(torso, *lists, training=options.training))))
+
+
+def _peak_of_process(run: Callable[[], None]) -> float:
+    """Return the MiB that the process holds at most while it runs, beyond those before."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what was freed would be used again uncounted
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
     before = _resident_mebibytes("VmRSS")
-    _pass(torso, entities, training=options.training)
-    print(json.dumps(_resident_mebibytes("VmHWM") - before))
+    run()
+    return _resident_mebibytes("VmHWM") - before
+
+
+def _peak_of_accelerator(run: Callable[[], None]) -> float:
+    """Return the MiB that tensors on the GPU take at most while it runs, beyond those before."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gymnasium
 
-ENVIRONMENTS = {"PerceiverStar/MicroRTS-v0": "envs.microrts.single_env:MicroRTSEnv"}
+ENVIRONMENTS = {
+    "PerceiverStar/MicroRTS-v0": "envs.microrts.single_env:MicroRTSEnv",
+    "PerceiverStar/StarCraft2-v0": "envs.starcraft2.single_env:StarCraft2Env",
+}
 
 
 def register_environments() -> None:

@@ -13,13 +13,17 @@ ENTITY_CATEGORIES = "entity_categories"
 ENTITY_VALUES = "entity_values"
 ENTITY_POSITIONS = "entity_positions"
 ENTITY_MASK = "entity_mask"
+# Of games ordered by function calls: which functions each entity can be given, and which may target it.
+ENTITY_CLASSES = "entity_classes"
 SCALARS = "scalars"
 # In games with entities, planes of the map's size begin with that of blocked cells (walls).
 PLANES = "planes"
 ACTION_MASK = "action_mask"
+# What only the value functions see in training: the opponent's scalars.
+VALUE_SCALARS = "value_scalars"
 
 ENTITY_KEYS = (ENTITY_CATEGORIES, ENTITY_VALUES, ENTITY_POSITIONS, ENTITY_MASK)
-OBSERVATION_KEYS = (*ENTITY_KEYS, SCALARS, PLANES, ACTION_MASK)
+OBSERVATION_KEYS = (*ENTITY_KEYS, ENTITY_CLASSES, SCALARS, PLANES, ACTION_MASK, VALUE_SCALARS)
 
 
 def entity_spaces(

@@ -15,7 +15,8 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.spaces import ACTION_MASK, UnitActionSpace, entity_spaces
-from training.config import ActorConfig, GymnasiumConfig
+from training.config import ActorConfig
+from training.environment_config import GymnasiumConfig
 from training.recipes import get_recipe
 from training.run import run_training
 

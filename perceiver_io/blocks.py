@@ -63,9 +63,10 @@ class CrossAttentionBlock(nn.Module):
         rows = self.attention(
             self.query_norm(queries), query_layout, self.input_norm(inputs), input_layout, shared_queries=shared_queries
         )
-        if self.query_residual:
-            rows = query_layout.add_shared(rows, queries) if shared_queries else rows + queries
-        return add_mlp(rows, self.mlp_norm, self.mlp)
+        if self.query_residual and shared_queries:
+            rows = query_layout.add_shared(rows, queries)
+        residual = queries if self.query_residual and not shared_queries else None
+        return add_mlp(rows, self.mlp_norm, self.mlp, residual=residual)
 
 
 class SelfAttentionBlock(nn.Module):
@@ -97,13 +98,14 @@ class SelfAttentionBlock(nn.Module):
             inputs: rows ``[R, channels]``.
             layout: where the rows sit in ``[B, N]``.
         """
-        rows = inputs + self.attention(self.norm(inputs), layout)
-        return add_mlp(rows, self.mlp_norm, self.mlp)
+        return add_mlp(self.attention(self.norm(inputs), layout), self.mlp_norm, self.mlp, residual=inputs)
 
 
-def add_mlp(rows: Tensor, norm: nn.LayerNorm, mlp: MLP) -> Tensor:
-    """Return rows ``[R, C]``: X + MLP(LN(X))."""
+def add_mlp(rows: Tensor, norm: nn.LayerNorm, mlp: MLP, *, residual: Tensor | None = None) -> Tensor:
+    """Return rows ``[R, C]``: X + MLP(LN(X)), where X is the rows, plus a residual ``[R, C]`` where there is one."""
     if type(mlp) is MLP and inference.worthwhile(rows, norm, mlp, mlp.to_hidden, mlp.to_output):
-        return inference.perceptron_in_chunks(rows, mlp.to_hidden, mlp.to_output, mlp.approximate, norm)
+        return inference.perceptron_in_chunks(rows, mlp.to_hidden, mlp.to_output, mlp.approximate, norm, residual)
+    if residual is not None:
+        rows = residual + rows
     output: Tensor = rows + mlp(norm(rows))
     return output

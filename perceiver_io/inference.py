@@ -58,21 +58,31 @@ def _is_hooked(module: nn.Module) -> bool:
 
 
 def perceptron_in_chunks(
-    inputs: Tensor, to_hidden: nn.Linear, to_output: nn.Linear, approximate: str, norm: nn.LayerNorm | None = None
+    inputs: Tensor,
+    to_hidden: nn.Linear,
+    to_output: nn.Linear,
+    approximate: str,
+    norm: nn.LayerNorm | None = None,
+    residual: Tensor | None = None,
 ) -> Tensor:
     """Return ``[..., O]``: two linear layers with a GELU between them, of inputs ``[..., C]``, without gradients.
 
-    With a norm: ``inputs + perceptron(norm(inputs))``.
+    With a norm: ``X + perceptron(norm(X))``, where X is the inputs, plus ``residual`` where that is given.
     """
     rows = inputs.reshape(-1, inputs.shape[-1])
     outputs = rows.new_empty(rows.shape[0], to_output.out_features)
     hidden_weight, output_weight = (_packed(linear.weight, rows.shape[0]) for linear in (to_hidden, to_output))
     for start in range(0, rows.shape[0], CHUNK_ROWS):
-        chunk = rows[start : start + CHUNK_ROWS]
+        chunk, output = (tensor[start : start + CHUNK_ROWS] for tensor in (rows, outputs))
+        if residual is not None:
+            chunk = chunk + residual[start : start + CHUNK_ROWS]
         normed = chunk if norm is None else norm(chunk)
         hidden = _linear(normed, hidden_weight, to_hidden.bias, "gelu", approximate)
-        output = _linear(hidden, output_weight, to_output.bias, "none", "")
-        outputs[start : start + CHUNK_ROWS] = output if norm is None else output.add_(chunk)
+        mapped = _linear(hidden, output_weight, to_output.bias, "none", "")
+        if norm is None:
+            output.copy_(mapped)
+        else:
+            torch.add(mapped, chunk, out=output)
     return outputs.view(*inputs.shape[:-1], -1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,6 @@ class FourierFeatures(nn.Module):
         ValueError: if a size is not positive.
     """
 
-    frequencies: Tensor
-
     def __init__(self, max_resolution: Sequence[int], *, num_bands: int = 64, concat_positions: bool = True) -> None:
         super().__init__()
         if len(max_resolution) == 0 or min(max_resolution) < 1 or num_bands < 1:
@@ -35,11 +34,11 @@ class FourierFeatures(nn.Module):
         self.num_dimensions = len(max_resolution)
         self.concat_positions = concat_positions
         self.num_channels = self.num_dimensions * (2 * num_bands + int(concat_positions))
-        frequencies = torch.stack([torch.linspace(1.0, size / 2.0, num_bands) for size in max_resolution])
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.max_resolution = tuple(max_resolution)
+        self.num_bands = num_bands
 
     def encode(self, positions: Tensor) -> Tensor:
-        """Return features ``[..., num_channels]`` of positions ``[..., d]`` in [-1, 1].
+        """Return features ``[..., num_channels]`` of positions ``[..., d]`` in [-1, 1], in float32 at least.
 
         Raises:
             ValueError: if the last axis does not hold one position per dimension.
@@ -49,7 +48,11 @@ class FourierFeatures(nn.Module):
                 f"positions: expected shape [..., {self.num_dimensions}], one per dimension, got "
                 f"{list(positions.shape)}"
             )
-        angles = math.pi * (positions.unsqueeze(-1) * self.frequencies).flatten(-2)
+        # No buffer: a module of half precision would round the frequencies, and shift distant positions by whole waves.
+        positions = positions.to(torch.promote_types(positions.dtype, torch.float32))
+        make: dict[str, Any] = {"device": positions.device, "dtype": positions.dtype}
+        bands = torch.stack([torch.linspace(1.0, size / 2.0, self.num_bands, **make) for size in self.max_resolution])
+        angles = math.pi * (positions.unsqueeze(-1) * bands).flatten(-2)
         parts = [angles.sin(), angles.cos()]
         return torch.cat([positions, *parts] if self.concat_positions else parts, dim=-1)
 

@@ -56,7 +56,7 @@ class FourierQueries(OutputQueries):
         ValueError: if a size is not positive or the lengths of the shapes differ.
     """
 
-    output_sizes: Tensor
+    like: Tensor
 
     def __init__(
         self, output_shape: Sequence[int], *, num_bands: int = 64, max_resolution: Sequence[int] | None = None
@@ -72,15 +72,18 @@ class FourierQueries(OutputQueries):
         self.num_outputs = math.prod(self.output_shape)
         self.features = FourierFeatures(resolution, num_bands=num_bands)
         self.num_channels = self.features.num_channels
-        self.register_buffer("output_sizes", torch.tensor(self.output_shape), persistent=False)
+        # Follows the model it is in to its device and precision.
+        self.register_buffer("like", torch.empty(0), persistent=False)
 
     def forward(self, indices: Tensor | None = None) -> Tensor:
         """Return ``[Q, num_channels]`` for flat indices ``[Q]``, last dimension fastest, or of all outputs."""
         if indices is None:
             indices = torch.arange(self.num_outputs)
-        indices = indices.to(self.output_sizes.device)
-        coordinates = torch.stack(torch.unravel_index(indices, self.output_shape), dim=-1)
-        return self.features.encode(2 * coordinates / self.output_sizes - 1)
+        indices = indices.to(self.like.device)
+        coordinates = torch.unravel_index(indices, self.output_shape)
+        exact = torch.promote_types(self.like.dtype, torch.float32)
+        positions = [2 * along.to(exact) / size - 1 for along, size in zip(coordinates, self.output_shape, strict=True)]
+        return self.features.encode(torch.stack(positions, dim=-1)).to(self.like.dtype)
 
 
 class MultimodalQueries(nn.Module):
@@ -112,8 +115,9 @@ class MultimodalQueries(nn.Module):
         """
         if name not in self.output_counts:
             raise ValueError(f"name: expected one of {list(self.output_counts)}, got {name!r}")
+        padding: Tensor = self.paddings[name]
         vectors: Tensor = self.queries[name](indices)
-        return torch.cat([vectors, self.paddings[name].to(vectors.dtype).expand(vectors.shape[0], -1)], dim=-1)
+        return torch.cat([vectors, padding.expand(vectors.shape[0], -1)], dim=-1)
 
 
 def input_queries(tokens: Tensor, indices: Tensor | None = None) -> Tensor:
@@ -121,15 +125,27 @@ def input_queries(tokens: Tensor, indices: Tensor | None = None) -> Tensor:
     return tokens if indices is None else tokens[:, indices]
 
 
-def random_indices(num_outputs: int, num_samples: int, *, generator: torch.Generator | None = None) -> Tensor:
+def random_indices(
+    num_outputs: int,
+    num_samples: int,
+    *,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
     """Return ``[num_samples]`` distinct output indices: enough of a very large output to train on.
+
+    Args:
+        num_outputs: outputs in all.
+        num_samples: indices to draw.
+        generator: of the draw, on the same device.
+        device: where the indices are made; torch's default device by default.
 
     Raises:
         ValueError: if there are fewer outputs than samples.
     """
     if not 0 <= num_samples <= num_outputs:
         raise ValueError(f"num_samples: expected from 0 to num_outputs = {num_outputs}, got {num_samples}")
-    return torch.randperm(num_outputs, generator=generator)[:num_samples]
+    return torch.randperm(num_outputs, generator=generator, device=device)[:num_samples]
 
 
 def decode_in_chunks(

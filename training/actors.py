@@ -41,6 +41,7 @@ class Unroll:
     playing_seconds: float
     waiting_seconds: float
     environment_step_ms: float
+    game_restarts: int
     rss_mib: float
 
 
@@ -80,6 +81,7 @@ class RolloutActor:
             playing_seconds=end - start,
             waiting_seconds=waited,
             environment_step_ms=self._environment.take_milliseconds(),
+            game_restarts=self._environment.take_restarts(),
             rss_mib=psutil.Process().memory_info().rss / _MIB,
         )
 
@@ -254,6 +256,7 @@ class RaySource:
                 raise ActorError(f"an actor failed {seat.failures} times in a row: {_summary(error)}") from error
             return
         seat.failures = 0
+        self._restarts += unroll.game_restarts
         self._enqueue(unroll)
         if unroll.rss_mib > self._config.actors.max_rss_mib:
             self._replace(seat, f"it holds {unroll.rss_mib:.0f} MiB")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
+from agent.config import AgentConfig
+from agent.interface import ActionSpec, AgentSpec
 from training.checkpoint_errors import CheckpointMismatchError
 from training.files import to_json
 
@@ -47,6 +50,24 @@ def check_compatible(
         "Use the game version, map and settings it was trained with, pass a checkpoint that was trained with these, or "
         "allow the mismatch if you know that the agent can cope with it"
     )
+
+
+def with_later_fields(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's metadata, whose `agent` and `layout` may lack what was added since it was written.
+
+    A later field has a default that leaves everything as it was; the field is there with it.
+    """
+    filled = dict(metadata)
+    if isinstance(agent := filled.get("agent"), dict):
+        filled["agent"] = {**_defaults(AgentConfig), **agent}
+    if isinstance(layout := filled.get("layout"), dict) and isinstance(layout.get("action"), dict):
+        action = {**_defaults(ActionSpec), **layout["action"]}
+        filled["layout"] = {**_defaults(AgentSpec), **layout, "action": action}
+    return filled
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(kind) if field.default is not MISSING}
 
 
 def _differences(found: Any, wanted: Any, place: str) -> Iterator[str]:

@@ -200,7 +200,7 @@ def recipes(arguments: list[str]) -> int:
 
     _refuse(arguments, "recipes")
     for name, recipe in RECIPES.items():
-        print(f"{name:<16} {recipe().hardware:<40} {(recipe.__doc__ or '').partition(chr(10))[0]}")
+        print(f"{name:<24} {recipe().hardware:<44} {(recipe.__doc__ or '').partition(chr(10))[0]}")
     return 0
 
 
@@ -261,7 +261,7 @@ def _print_matches(results: Sequence[MatchResult], baseline: Sequence[MatchResul
 
     if results:
         modes = " and ".join(dict.fromkeys(result.mode for result in results))
-        print(f"{results[0].contestant} ({modes}) on {results[0].map_path}, win rates with their 95 % interval")
+        print(f"{results[0].contestant} ({modes}) on {results[0].place}, win rates with their 95 % interval")
         _print_table(*result_table(results, baseline))
 
 
@@ -269,7 +269,7 @@ def _print_returns(results: Sequence[ReturnResult]) -> None:
     from training.episode_evaluation import return_table
 
     if results:
-        print(f"{results[0].env_id}, mean returns with their 95 % interval")
+        print(f"{results[0].place}, mean returns with their 95 % interval")
         _print_table(*return_table(results))
 
 

@@ -14,6 +14,7 @@ import tyro
 
 from agent.config import AgentConfig
 from training.checkpoint_errors import CheckpointError
+from training.environment_config import GymnasiumConfig, MicroRTSConfig, StarCraft2Config
 from training.learner_config import LearnerConfig
 
 CONFIG_VERSION = 1
@@ -36,37 +37,6 @@ def config_checked() -> Iterator[None]:
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class MicroRTSConfig:
-    """Games of the real µRTS."""
-
-    kind: tyro.conf.Suppress[Literal["microrts"]] = "microrts"
-    """Tells the kinds of environment apart in config.json."""
-    map_path: str = "maps/8x8/basesWorkers8x8A.xml"
-    """A map of the game, or the file of one of your own."""
-    opponents: tuple[str, ...] = ("RandomBiasedAI",)
-    """Built-in AIs, dealt out over the games in turn; name one twice to meet it twice as often."""
-    max_steps: int = 2000
-    """Game steps after which a game is truncated."""
-    skip_idle_steps: bool = True
-    """Advance a game until a unit of ours can be given an order."""
-    reward_weights: tuple[float, ...] = (10.0, 1.0, 1.0, 0.2, 1.0, 4.0)
-    """Weights of win_loss, resource_gather, produce_worker, produce_building, attack and produce_combat_unit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GymnasiumConfig:
-    """Any Gymnasium environment."""
-
-    kind: tyro.conf.Suppress[Literal["gymnasium"]] = "gymnasium"
-    """Tells the kinds of environment apart in config.json."""
-    env_id: Annotated[str, tyro.conf.arg(aliases=("--env-id",))] = "CartPole-v1"
-    """Registered id; that of another package as module:Name-v0."""
-
-
-EnvironmentConfig = MicroRTSConfig | GymnasiumConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +108,7 @@ class TrainConfig:
     """What to start from; `perceiver-star recipes` lists them."""
     hardware: tyro.conf.Suppress[str]
     """What the recipe is for."""
-    environment: MicroRTSConfig | GymnasiumConfig
+    environment: MicroRTSConfig | StarCraft2Config | GymnasiumConfig
     """What is played."""
     agent: AgentConfig = field(default_factory=lambda: AgentConfig.of_size("small"))
     """The network."""
@@ -222,7 +192,10 @@ def _convert(hint: Any, value: Any) -> Any:
             if dataclasses.is_dataclass(option) and _kind_matches(option, value):
                 return _build(typing.cast(type, option), value)
         raise ValueError(f"expected one of {options}, got {dict(value)}")
-    if isinstance(value, list) and (typing.get_origin(hint) is tuple or isinstance(hint, types.GenericAlias)):
+    if isinstance(value, list) and any(
+        typing.get_origin(option) is tuple or isinstance(option, types.GenericAlias)
+        for option in (hint, *typing.get_args(hint))
+    ):
         return tuple(value)
     return value
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent.agent import Agent
 from agent.config import AgentConfig
 from agent.interface import AgentSpec
+from training.environment_config import MicroRTSConfig
 from training.environments import make_environment, spec_of
 from training.evaluation import MatchBatch
 from training.policies import AgentPolicy, Policy, RandomPolicy, play_episodes
@@ -81,13 +82,14 @@ class RandomContestant:
 
 @dataclass(frozen=True)
 class ScriptedContestant:
-    """One of the game's own AIs."""
+    """One of the own AIs of µRTS."""
 
     name: str
     modes: tuple[str, ...] = (SCRIPTED,)
 
     def play(self, batch: MatchBatch) -> Array:
         """Return the outcomes of a batch of games, which are played in Java."""
+        assert isinstance(batch.environment, MicroRTSConfig)
         from envs.microrts.matches import play_ai_games
 
         results = play_ai_games(

@@ -24,11 +24,7 @@ ENOUGH_MEMORY_GIB = 4.0
 ENOUGH_SHARED_MEMORY_GIB = 0.5
 _SHARED_MEMORY = Path("/dev/shm")
 _REQUIREMENT = re.compile(r"([\w.-]+?)\s*>=\s*([\d.]+)(?:.*extra\s*==\s*['\"](\w+)['\"])?")
-_STARCRAFT_FOLDERS = {
-    "Linux": Path("~/StarCraftII"),
-    "Darwin": Path("/Applications/StarCraft II"),
-    "Windows": Path("C:/Program Files (x86)/StarCraft II"),
-}
+_PYSC2_INSTALL_COMMAND = "pip install 'perceiver-star[starcraft2]'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +51,7 @@ def diagnose() -> list[Finding]:
         _java,
         _microrts,
         _starcraft,
+        _pysc2,
         _gpu,
         _ray_memory,
         _disk,
@@ -93,7 +90,7 @@ def _packages() -> Iterator[Finding]:
     seen = set()
     for match in filter(None, map(_REQUIREMENT.match, requirements)):
         name, oldest, extra = match.groups()
-        if extra != "dev" and name not in seen:
+        if extra not in ("dev", "starcraft2") and name not in seen:
             seen.add(name)
             yield _package(name, oldest, extra)
 
@@ -158,25 +155,31 @@ def _microrts() -> Iterator[Finding]:
 
 
 def _starcraft() -> Iterator[Finding]:
-    folder = Path(os.environ.get("SC2PATH") or _STARCRAFT_FOLDERS.get(platform.system(), Path("~/StarCraftII")))
-    versions = sorted((folder.expanduser() / "Versions").glob("Base*"), key=lambda path: _release(path.name[4:]))
-    if versions:
-        yield Finding(name="StarCraft II", status="ok", detail=f"{versions[-1].name} in {folder}")
+    name = "StarCraft II"
+    try:
+        from envs.starcraft2.installation import inspect_installation
+    except ImportError as error:
+        yield Finding(name=name, status="missing", detail=str(error), remedy="pip install 'perceiver-star[starcraft2]'")
+        return
+    report = inspect_installation()
+    if report.directory is not None and report.builds and report.maps:
+        builds = f"{'build' if len(report.builds) == 1 else 'builds'} {', '.join(map(str, report.builds))}"
+        detail = f"{builds} and {len(report.maps)} maps in {report.directory}"
+        yield Finding(name=name, status="ok", detail=detail)
+    for problem in report.problems:
+        yield Finding(name=name, status="missing", detail=problem.reason, remedy=problem.remedy)
+
+
+def _pysc2() -> Iterator[Finding]:
+    try:
+        from envs.starcraft2.compatibility import PYSC2_NAME, PYSC2_VERSION
+    except ImportError as error:
+        yield Finding(name="pysc2", status="missing", detail=str(error), remedy=_PYSC2_INSTALL_COMMAND)
+    except RuntimeError:  # a GameNotFoundError; where it comes from can't be imported without gymnasium
+        detail = "not installed, or does not import; only StarCraft II needs it"
+        yield Finding(name="pysc2", status="missing", detail=detail, remedy=_PYSC2_INSTALL_COMMAND)
     else:
-        yield Finding(
-            name="StarCraft II",
-            status="missing",
-            detail=f"no Versions/Base... in {folder}; only StarCraft II needs it",
-            remedy="unpack https://github.com/Blizzard/s2client-proto#downloads into ~/StarCraftII, or set SC2PATH",
-        )
-    for name in ("pysc2-evolved", "pysc2"):
-        try:
-            yield Finding(name="pysc2", status="ok", detail=f"{name} {importlib.metadata.version(name)}")
-            return
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    detail = "not installed; only StarCraft II needs it"
-    yield Finding(name="pysc2", status="missing", detail=detail, remedy="pip install pysc2-evolved")
+        yield Finding(name="pysc2", status="ok", detail=f"{PYSC2_NAME} {PYSC2_VERSION}")
 
 
 def _gpu() -> Iterator[Finding]:

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.interface import AgentSpec
-from training.config import EnvironmentConfig, GymnasiumConfig, MicroRTSConfig
+from training.environment_config import (
+    EnvironmentConfig,
+    GymnasiumConfig,
+    MicroRTSConfig,
+    StarCraft2Config,
+)
 from training.rollout import BatchedEnvironment
+from training.starcraft2_games import check_starcraft2_opponents, make_starcraft2, mark_of, starcraft2_build
 
 NO_OPPONENT = "environment"
 """Stands for the opponent where there is none."""
@@ -29,25 +35,32 @@ def make_environment(
         num_games: how many games are stepped together.
         seed: of the games.
         opponents: the opponent in each game; default: the config's, dealt out in turn.
-        agent_players: the side (0 or 1) that the agent plays in each game; default: in turn, each opponent on both
-            sides.
+        agent_players: the side (0 or 1) that the agent plays in each game of µRTS; default: in turn, each opponent on
+            both sides.
     """
-    if isinstance(config, GymnasiumConfig):
-        from envs.gymnasium_adapter import GymnasiumVectorEnv
-
-        adapted: BatchedEnvironment = GymnasiumVectorEnv(config.env_id, num_games, seed=seed)
-        return adapted
-    assert isinstance(config, MicroRTSConfig)
-    from envs.microrts.vector_env import MicroRTSVectorEnv
-
     if opponents is None:
         opponents = opponents_of(config, num_games)
-    if agent_players is None:
-        agent_players = [game % 2 for game in range(num_games)]
+    match config:
+        case GymnasiumConfig():
+            from envs.gymnasium_adapter import GymnasiumVectorEnv
+
+            adapted: BatchedEnvironment = GymnasiumVectorEnv(config.env_id, num_games, seed=seed)
+            return adapted
+        case StarCraft2Config():
+            return make_starcraft2(config, opponents, seed=seed)
+        case MicroRTSConfig():
+            return _make_microrts(config, opponents, agent_players, seed)
+
+
+def _make_microrts(
+    config: MicroRTSConfig, opponents: Sequence[str], agent_players: Sequence[int] | None, seed: int
+) -> BatchedEnvironment:
+    from envs.microrts.vector_env import MicroRTSVectorEnv
+
     games: BatchedEnvironment = MicroRTSVectorEnv(
         map_path=config.map_path,
         opponents=opponents,
-        agent_players=agent_players,
+        agent_players=[game % 2 for game in range(len(opponents))] if agent_players is None else agent_players,
         max_steps=config.max_steps,
         reward_weights=config.reward_weights,
         skip_idle_steps=config.skip_idle_steps,
@@ -75,17 +88,21 @@ def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None =
 
     Raises:
         UnknownNameError: for the first that does not, with close matches.
+        ValueError: if there are none, or the environment knows no opponents.
     """
     if isinstance(config, GymnasiumConfig):
         if opponents:
             raise ValueError(f"{config.env_id} has no opponents, got {', '.join(opponents)}")
         return
-    from envs.microrts.ais import ai_factory
-
     if opponents is None:
         opponents = config.opponents
         if not opponents:
             raise ValueError("environment.opponents is empty: name at least one AI")
+    if isinstance(config, StarCraft2Config):
+        check_starcraft2_opponents(opponents)
+        return
+    from envs.microrts.ais import ai_factory
+
     for opponent in dict.fromkeys(opponents):
         ai_factory(opponent)
 
@@ -99,8 +116,18 @@ def spec_of(environment: BatchedEnvironment) -> AgentSpec:
 
 def game_build(config: EnvironmentConfig) -> dict[str, Any]:
     """Return what identifies the game: name, version, map."""
-    if isinstance(config, GymnasiumConfig):
-        return {"name": config.env_id, "gymnasium": importlib.metadata.version("gymnasium")}
-    from envs.microrts import game_version
+    match config:
+        case GymnasiumConfig():
+            return {"name": config.env_id, "gymnasium": importlib.metadata.version("gymnasium")}
+        case StarCraft2Config():
+            return starcraft2_build(config)
+        case MicroRTSConfig():
+            from envs.microrts import game_version
 
-    return {"name": "microrts", "map": config.map_path, **game_version()}
+            return {"name": "microrts", "map": config.map_path, **game_version()}
+
+
+def place_of(config: EnvironmentConfig) -> str:
+    """Return what a table of results says was played on: the map, and whether the game is only a stand-in."""
+    mark = mark_of(game_build(config)) if isinstance(config, StarCraft2Config) else ""
+    return f"{config.map_name} ({mark})" if mark else config.map_name

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import EvaluationConfig, GymnasiumConfig
+from training.config import EvaluationConfig
+from training.environment_config import EnvironmentConfig
 from training.environments import make_environment
 from training.policies import play_episodes
 from training.recording import Player
@@ -25,7 +26,8 @@ class EpisodeBatch:
     """Episodes of one player in one mode that are played together; a job for `run_jobs`."""
 
     player: str
-    environment: GymnasiumConfig
+    environment: EnvironmentConfig
+    place: str
     mode: str
     num_games: int
     seed: int
@@ -45,7 +47,7 @@ class ReturnResult:
     """Returns of a player's episodes in one mode."""
 
     player: str
-    env_id: str
+    place: str
     mode: str
     returns: Array
 
@@ -65,7 +67,7 @@ class ReturnResult:
         half_width = self.half_width if math.isfinite(self.half_width) else None
         return {
             "agent": self.player,
-            "environment": self.env_id,
+            "environment": self.place,
             "mode": self.mode,
             "episodes": len(self.returns),
             "mean_return": self.mean,
@@ -77,7 +79,12 @@ class ReturnResult:
 
 
 def plan_episodes(
-    environment: GymnasiumConfig, config: EvaluationConfig, players: Sequence[str], *, seed: int = 0
+    environment: EnvironmentConfig,
+    config: EvaluationConfig,
+    players: Sequence[str],
+    *,
+    place: str | None = None,
+    seed: int = 0,
 ) -> list[EpisodeBatch]:
     """Return the episodes that a config asks for; all players meet the same ones.
 
@@ -85,6 +92,7 @@ def plan_episodes(
         environment: what is played.
         config: games and modes; its opponents and step limit do not apply.
         players: by name.
+        place: what tables say was played; the environment's name by default.
         seed: of episodes and actions.
     """
     firsts = range(0, config.games, config.games_at_once)
@@ -92,6 +100,7 @@ def plan_episodes(
         EpisodeBatch(
             player=player,
             environment=environment,
+            place=environment.map_name if place is None else place,
             mode=mode,
             num_games=min(config.games_at_once, config.games - first),
             seed=int(np.random.SeedSequence([seed, first]).generate_state(1)[0]),
@@ -106,7 +115,7 @@ def return_results(batches: Sequence[EpisodeBatch], returns: Sequence[Array]) ->
     """Return the results of each player and mode, in the order of the plan."""
     merged: dict[tuple[str, str, str], list[Array]] = {}
     for batch, played in zip(batches, returns, strict=True):
-        merged.setdefault((batch.player, batch.environment.env_id, batch.mode), []).append(played)
+        merged.setdefault((batch.player, batch.place, batch.mode), []).append(played)
     return [ReturnResult(*key, np.concatenate(parts)) for key, parts in merged.items()]
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.errors import GameCrashedError, GameStartError
-from training.config import EvaluationConfig, MicroRTSConfig
+from training.config import EvaluationConfig
+from training.environment_config import MatchConfig
 from training.statistics import WinRate
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class MatchBatch:
     """Games of one contestant against one opponent, on one side and in one mode, that are played together."""
 
     contestant: str
-    environment: MicroRTSConfig
+    environment: MatchConfig
+    place: str
     opponent: str
     side: int
     mode: str
@@ -66,7 +68,7 @@ class MatchResult:
 
     contestant: str
     opponent: str
-    map_path: str
+    place: str
     side: int | None
     mode: str
     result: WinRate
@@ -76,7 +78,7 @@ class MatchResult:
         return {
             "agent": self.contestant,
             "opponent": self.opponent,
-            "map": self.map_path,
+            "map": self.place,
             "side": self.side,
             "mode": self.mode,
             **self.result.to_row(),
@@ -84,10 +86,11 @@ class MatchResult:
 
 
 def plan_matches(
-    environment: MicroRTSConfig,
+    environment: MatchConfig,
     config: EvaluationConfig,
     contestants: Mapping[str, Contestant],
     *,
+    place: str | None = None,
     seed: int = 0,
 ) -> list[MatchBatch]:
     """Return the matches that a config asks for: every contestant, opponent, mode and side.
@@ -98,21 +101,25 @@ def plan_matches(
         environment: map and rules; the config's step limit takes the place of its own.
         config: opponents, games, modes. A contestant that plays in none of the modes plays in its own first one.
         contestants: by name.
+        place: what tables say was played on; the map by default.
         seed: of games and actions.
     """
+    place = environment.map_name if place is None else place
+    sides = environment.sides
     environment = replace(environment, max_steps=config.max_steps)
     batches = []
     for name, contestant in contestants.items():
         modes = [mode for mode in config.modes if mode in contestant.modes] or contestant.modes[:1]
         for opponent in config.opponents:
             for mode in modes:
-                for side in (0, 1):
-                    games = (config.games + 1 - side) // 2
+                for index, side in enumerate(sides):
+                    games = (config.games + len(sides) - 1 - index) // len(sides)
                     for first in range(0, games, config.games_at_once):
                         batches.append(
                             MatchBatch(
                                 contestant=name,
                                 environment=environment,
+                                place=place,
                                 opponent=opponent,
                                 side=side,
                                 mode=mode,
@@ -132,7 +139,7 @@ def match_results(batches: Sequence[MatchBatch], outcomes: Sequence[Array]) -> l
     """
     merged: dict[tuple[str, str, str, int, str], list[Array]] = {}
     for batch, played in zip(batches, outcomes, strict=True):
-        key = (batch.contestant, batch.opponent, batch.environment.map_path, batch.side, batch.mode)
+        key = (batch.contestant, batch.opponent, batch.place, batch.side, batch.mode)
         merged.setdefault(key, []).append(played)
     return [MatchResult(*key, _win_rate(np.concatenate(parts))) for key, parts in merged.items()]
 
@@ -146,10 +153,10 @@ def both_sides(results: Iterable[MatchResult]) -> list[MatchResult]:
     """Return the results with the two sides added up."""
     merged: dict[tuple[str, str, str, str], list[WinRate]] = {}
     for result in results:
-        merged.setdefault((result.contestant, result.opponent, result.map_path, result.mode), []).append(result.result)
+        merged.setdefault((result.contestant, result.opponent, result.place, result.mode), []).append(result.result)
     return [
-        MatchResult(contestant, opponent, map_path, None, mode, _sum(parts))
-        for (contestant, opponent, map_path, mode), parts in merged.items()
+        MatchResult(contestant, opponent, place, None, mode, _sum(parts))
+        for (contestant, opponent, place, mode), parts in merged.items()
     ]
 
 
@@ -189,22 +196,27 @@ def result_table(
 ) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of text: each opponent and mode, both sides together, and the win rate on each.
 
-    Where there is only one mode, it has no column.
+    Where there is only one mode, or one side, it has no column.
 
     Args:
         results: of one contestant, side by side.
         baseline: of another one against the same opponents; its win rates become the last column.
         baseline_name: heads that column.
     """
-    header = ["opponent", "mode", "games", "W", "D", "L", "win rate", "95 %", "side 0", "side 1"]
+    sides = sorted({result.side for result in results if result.side is not None})
+    header = ["opponent", "mode", "games", "W", "D", "L", "win rate", "95 %"]
+    if len(sides) > 1:
+        header += [f"side {side}" for side in sides]
     rows = []
     for total in both_sides(results):
         parts = [part for part in results if (part.opponent, part.mode) == (total.opponent, total.mode)]
-        sides = [_percent(part.result) for part in sorted(parts, key=lambda part: part.side or 0)]
+        on_sides = [_percent(part.result) for part in sorted(parts, key=lambda part: part.side or 0)]
         rate = total.result
         counts = [str(count) for count in (rate.games, rate.wins, rate.draws, rate.losses)]
         interval = f"{100 * rate.low:.0f}-{100 * rate.high:.0f}"
-        rows.append([total.opponent, total.mode, *counts, _percent(rate), interval, *sides])
+        rows.append(
+            [total.opponent, total.mode, *counts, _percent(rate), interval, *(on_sides if len(sides) > 1 else [])]
+        )
     if baseline:
         header.append(baseline_name)
         rates = {total.opponent: _percent(total.result) for total in both_sides(baseline)}

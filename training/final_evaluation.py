@@ -10,8 +10,17 @@ from typing import Any, Protocol
 import torch
 
 from agent.agent import Agent
-from training.config import GymnasiumConfig, MicroRTSConfig, to_dict
+from training.config import to_dict
 from training.contestants import AgentContestant
+from training.environment_config import (
+    EnvironmentConfig,
+    GymnasiumConfig,
+    MatchConfig,
+    MicroRTSConfig,
+    StarCraft2Config,
+    is_scored,
+)
+from training.environments import place_of
 from training.episode_evaluation import EpisodeBatch, ReturnResult, plan_episodes, return_metrics, return_results
 from training.evaluation import MatchBatch, MatchResult, match_results, mean_win_rate, plan_matches, result_metrics
 from training.evaluation_workers import run_jobs
@@ -57,9 +66,12 @@ def evaluate_run(run: TrainingRun, report: Report, stop: threading.Event) -> Fin
     players = {TRAINED: AgentContestant(run.agent)}
     if run.config.evaluation.untrained_baseline:
         players[UNTRAINED] = AgentContestant(untrained_agent(run))
-    if isinstance(run.config.environment, GymnasiumConfig):
-        return _evaluate_returns(run, run.config.environment, players, report, stop)
-    return _evaluate_matches(run, run.config.environment, players, report, stop)
+    environment = run.config.environment
+    if isinstance(environment, StarCraft2Config):
+        environment = replace(environment, replay_directory=str(run.directory.games), replay_interval=1)
+    if is_scored(environment) or isinstance(environment, GymnasiumConfig):
+        return _evaluate_returns(run, environment, players, report, stop)
+    return _evaluate_matches(run, environment, players, report, stop)
 
 
 def untrained_agent(run: TrainingRun) -> Agent:
@@ -71,14 +83,14 @@ def untrained_agent(run: TrainingRun) -> Agent:
 
 def _evaluate_matches(
     run: TrainingRun,
-    environment: MicroRTSConfig,
+    environment: MatchConfig,
     players: Mapping[str, AgentContestant],
     report: Report,
     stop: threading.Event,
 ) -> FinalEvaluation | None:
     if not run.config.evaluation.opponents:
         return FinalEvaluation()
-    batches = plan_matches(environment, run.config.evaluation, players)
+    batches = plan_matches(environment, run.config.evaluation, players, place=place_of(environment))
     # How the network played before training is compared in one mode only.
     first_mode = run.config.evaluation.modes[0]
     batches = [batch for batch in batches if batch.contestant == TRAINED or batch.mode == first_mode]
@@ -89,18 +101,19 @@ def _evaluate_matches(
     baseline = [result for result in results if result.contestant == UNTRAINED]
     before = {name.replace("win_rate", "untrained_win_rate"): rate for name, rate in result_metrics(baseline).items()}
     _write(run, results, {**result_metrics(trained), **before}, {"evaluation/mean_win_rate": mean_win_rate(trained)})
-    games = _record(run, environment, players, stop)
+    # The games of StarCraft II leave replays.
+    games = _record(run, environment, players, stop) if isinstance(environment, MicroRTSConfig) else []
     return FinalEvaluation(results=trained, baseline=baseline, games=games)
 
 
 def _evaluate_returns(
     run: TrainingRun,
-    environment: GymnasiumConfig,
+    environment: EnvironmentConfig,
     players: Mapping[str, AgentContestant],
     report: Report,
     stop: threading.Event,
 ) -> FinalEvaluation | None:
-    batches = plan_episodes(environment, run.config.evaluation, list(players))
+    batches = plan_episodes(environment, run.config.evaluation, list(players), place=place_of(environment))
     results = play_episode_batches(players, batches, report=report, stop=stop)
     if results is None:
         return None

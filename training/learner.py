@@ -41,16 +41,16 @@ class Learner:
             raise ValueError("teacher_kl_cost is set but there is no teacher: name one, or set the cost to 0")
         if teacher is not None and teacher.spec != agent.spec:
             raise ValueError("the teacher was made for other observations or actions: choose one of the same game")
-        if len(config.discounts) not in (1, len(agent.spec.reward_terms)):
-            raise ValueError(
-                f"expected 1 or {len(agent.spec.reward_terms)} discounts, one per reward term "
-                f"{agent.spec.reward_terms}, got {config.discounts}"
-            )
-        if len(config.final_term_weights) not in (1, len(agent.spec.reward_terms)):
-            raise ValueError(
-                f"expected 1 or {len(agent.spec.reward_terms)} final_term_weights, one per reward term "
-                f"{agent.spec.reward_terms}, got {config.final_term_weights}"
-            )
+        for name, values in (
+            ("discounts", config.discounts),
+            ("trace_decay", config.trace_decays),
+            ("final_term_weights", config.final_term_weights),
+        ):
+            if len(values) not in (1, len(agent.spec.reward_terms)):
+                raise ValueError(
+                    f"expected 1 or {len(agent.spec.reward_terms)} {name}, one per reward term "
+                    f"{agent.spec.reward_terms}, got {values}"
+                )
         self.agent, self.config = agent.to(device), config
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)

@@ -41,8 +41,8 @@ class LearnerConfig:
     final_term_weights: tuple[float, ...] = (1.0,)
     """What each reward term counts in the policy's advantages at the end of training (1 at the start); one value
     holds for all. Shaped rewards that have done their work can step back behind winning."""
-    trace_decay: float = 0.95
-    """Lambda of V-trace and TD(lambda)."""
+    trace_decay: float | tuple[float, ...] = 0.95
+    """Lambda of V-trace and TD(lambda): one for all reward terms, or one for each."""
     rho_clip: float = 1.0
     """Upper bound of V-trace's importance weights."""
     c_clip: float = 1.0
@@ -87,10 +87,17 @@ class LearnerConfig:
         for name in ("discounts", "trace_decay"):
             if not all(0 <= value <= 1 for value in _values(getattr(self, name))):
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if not self.discounts or not self.final_term_weights:
-            raise ValueError("discounts and final_term_weights need at least one value, which then holds for all terms")
+        if not all((self.discounts, self.final_term_weights, _values(self.trace_decay))):
+            raise ValueError(
+                "discounts, final_term_weights and trace_decay need at least one value, which then holds for all terms"
+            )
         if self.policy_loss == "policy_gradient" and self.num_epochs > 1:
             raise ValueError("policy_loss='policy_gradient' does not bound how far the policy moves: use num_epochs=1")
+
+    @property
+    def trace_decays(self) -> tuple[float, ...]:
+        """Lambda of each reward term, or one for all."""
+        return _values(self.trace_decay)
 
     def learning_rate_at(self, progress: float) -> float:
         """Return Adam's step size when a share `progress` of the training is done."""

@@ -119,9 +119,9 @@ def _returns(
     ratios = joint.clamp(max=20).exp().view(-1, num_rows).T[:-1]
     values = output.values.detach().transpose(0, 1)
     arguments = (values[:-1], values[1:], batch.rewards, batch.discounts, batch.trace_continues)
-    targets, advantages = vtrace(
-        *arguments, ratios, rho_clip=config.rho_clip, c_clip=config.c_clip, lambda_=config.trace_decay
-    )
+    decays = config.trace_decays
+    lambda_ = decays[0] if len(decays) == 1 else values.new_tensor(decays)
+    targets, advantages = vtrace(*arguments, ratios, rho_clip=config.rho_clip, c_clip=config.c_clip, lambda_=lambda_)
     if config.policy_loss == "clipped" and not config.rho_weighted_advantages:
         # A decision that became unlikely would otherwise count less twice, and never be corrected.
         advantages = advantages / ratios.clamp(1e-6, config.rho_clip)[..., None]

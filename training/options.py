@@ -11,17 +11,16 @@ import tyro
 
 from agent.config import AgentConfig, Size
 from agent.interface import AgentSpec
-from training.config import (
-    ConfigError,
-    EvaluationConfig,
+from training.config import ConfigError, EvaluationConfig, TrainConfig, config_checked, from_dict
+from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
+from training.environment_config import (
+    EnvironmentConfig,
     GymnasiumConfig,
     MicroRTSConfig,
-    TrainConfig,
-    config_checked,
-    from_dict,
+    StarCraft2Config,
+    is_scored,
 )
-from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
-from training.environments import check_opponents
+from training.environments import check_opponents, place_of
 from training.episode_evaluation import EpisodeBatch, plan_episodes
 from training.evaluation import MatchBatch, plan_matches
 from training.recipes import get_recipe
@@ -67,17 +66,20 @@ class EvaluateOptions:
     checkpoint: Path | None = None
     """A run directory or a checkpoint in it."""
     agent: str | None = None
-    """In place of a checkpoint: `random`, or the name of an AI of the game."""
+    """In place of a checkpoint: `random`, or the name of an AI of µRTS."""
+    game: Literal["microrts", "starcraft2"] = "microrts"
+    """What is played without a checkpoint; with one, it is the game that it was trained on."""
     opponents: tuple[str, ...] = (ALL_OPPONENTS,)
     """Names of AIs; `all` are those that answer at once (AIs that search for a while go by name only)."""
-    map_path: Annotated[str | None, tyro.conf.arg(name="map")] = None
-    """The map; by default the one that the checkpoint was trained on, or maps/8x8/basesWorkers8x8A.xml."""
+    map_name: Annotated[str | None, tyro.conf.arg(name="map")] = None
+    """The map; by default the one that the checkpoint was trained on, or maps/8x8/basesWorkers8x8A.xml, or Simple64."""
     games: int = 100
     """Games against each opponent in each mode, half of them on each side."""
     modes: tuple[Literal["sampled", "greedy"], ...] = ("sampled", "greedy")
     """Draw actions from the policy, or take the most likely ones."""
     max_steps: int | None = None
-    """Game steps after which a match is a draw; by default as at the end of the checkpoint's training, or 2000."""
+    """Game steps after which a match is a draw; by default as at the end of the checkpoint's training, or 2000, or
+    28800 in StarCraft II."""
     seed: int = 0
     """Of games and actions; equal seeds play equal games, however many processes there are."""
     output: Path | None = None
@@ -188,20 +190,24 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     if not options.opponents or options.games < 1 or not options.modes:
         raise ConfigError("there is nothing to play: give at least one opponent, game and mode")
     name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
+    if isinstance(player, ScriptedContestant) and options.game != "microrts":
+        raise ConfigError(f"the AIs of {options.game} play against agents only: give --checkpoint or --agent random")
     evaluation = EvaluationConfig(
-        opponents=_expanded(options.opponents),
+        opponents=_expanded(options.opponents, options.game if trained is None else trained.environment.kind),
         games=options.games,
         modes=options.modes,
-        max_steps=_max_steps(options.max_steps, trained),
+        max_steps=_max_steps(options.max_steps, trained, options.game),
     )
-    if trained and isinstance(trained.environment, GymnasiumConfig):
-        if options.map_path is not None or options.opponents != (ALL_OPPONENTS,):
-            raise ConfigError(f"{trained.environment.env_id} has no maps or opponents: leave --map and --opponents out")
-        return Evaluation({name: player}, [], plan_episodes(trained.environment, evaluation, [name], seed=options.seed))
-    environment, spec = _environment(options.map_path, trained)
-    _check_fit(player, spec)
+    environment = _environment(options.map_name, trained, options.game)
+    if is_scored(environment):
+        if options.opponents != (ALL_OPPONENTS,):
+            raise ConfigError(f"{environment.map_name} has no opponents: leave --opponents out")
+        episodes = plan_episodes(environment, evaluation, [name], place=place_of(environment), seed=options.seed)
+        return Evaluation({name: player}, [], episodes)
+    assert not isinstance(environment, GymnasiumConfig)
+    _check_fit(player, environment_spec(environment))
     check_opponents(environment, evaluation.opponents)
-    matches = plan_matches(environment, evaluation, {name: player}, seed=options.seed)
+    matches = plan_matches(environment, evaluation, {name: player}, place=place_of(environment), seed=options.seed)
     return Evaluation({name: player}, matches, [])
 
 
@@ -218,8 +224,10 @@ def prepare_recording(options: WatchOptions) -> tuple[AgentContestant | RandomCo
         raise ConfigError("watch shows what an agent sees: give --checkpoint, or --agent random")
     if options.max_frames < 2:
         raise ConfigError(f"max_frames must be at least 2, got {options.max_frames}")
-    environment, spec = _environment(options.map_path, trained)
-    _check_fit(player, spec)
+    environment = _environment(options.map_path, trained)
+    if not isinstance(environment, MicroRTSConfig):
+        raise ConfigError(f"only games of µRTS can be drawn, and this agent was trained on {environment.map_name}")
+    _check_fit(player, environment_spec(environment))
     check_opponents(environment, [options.opponent])
     return player, GameRecording(
         player=name,
@@ -250,19 +258,26 @@ def _player(
     return agent, ScriptedContestant(agent), None
 
 
-def _environment(map_path: str | None, trained: TrainConfig | None) -> tuple[MicroRTSConfig, AgentSpec]:
-    environment = trained.environment if trained else MicroRTSConfig(map_path=DEFAULT_MAP)
+def _environment(map_name: str | None, trained: TrainConfig | None, game: str = "microrts") -> EnvironmentConfig:
+    """Return the environment that an agent was trained on, or a game's own, on the map that was asked for."""
+    if trained:
+        environment = trained.environment
+    else:
+        environment = StarCraft2Config() if game == "starcraft2" else MicroRTSConfig(map_path=DEFAULT_MAP)
+    if map_name is None:
+        return environment
     if isinstance(environment, GymnasiumConfig):
-        raise ConfigError(f"only games of µRTS can be recorded, and this agent was trained on {environment.env_id}")
-    if map_path is not None:
-        environment = replace(environment, map_path=map_path)
-    return environment, environment_spec(environment)
+        raise ConfigError(f"{environment.env_id} has no maps: leave --map out")
+    if isinstance(environment, StarCraft2Config):
+        return replace(environment, map_name=map_name)
+    return replace(environment, map_path=map_name)
 
 
-def _max_steps(given: int | None, trained: TrainConfig | None) -> int:
+def _max_steps(given: int | None, trained: TrainConfig | None, game: str = "microrts") -> int:
     if given is not None and given < 1:
         raise ConfigError(f"max_steps must be at least 1, got {given}")
-    return given or (trained.evaluation.max_steps if trained else 2000)
+    default = StarCraft2Config().max_steps if game == "starcraft2" else 2000
+    return given or (trained.evaluation.max_steps if trained else default)
 
 
 def _check_fit(player: AgentContestant | RandomContestant | ScriptedContestant, spec: AgentSpec) -> None:
@@ -270,10 +285,12 @@ def _check_fit(player: AgentContestant | RandomContestant | ScriptedContestant, 
         player.check(spec)
 
 
-def _expanded(opponents: tuple[str, ...]) -> tuple[str, ...]:
+def _expanded(opponents: tuple[str, ...], game: str) -> tuple[str, ...]:
     from envs.microrts.ais import FAST_AIS
+    from envs.starcraft2.names import DIFFICULTIES
 
+    everyone = tuple(DIFFICULTIES) if game == "starcraft2" else FAST_AIS
     names: list[str] = []
     for opponent in opponents:
-        names += FAST_AIS if opponent == ALL_OPPONENTS else [opponent]
+        names += everyone if opponent == ALL_OPPONENTS else [opponent]
     return tuple(dict.fromkeys(names))

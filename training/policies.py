@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agent.agent import Agent
 from agent.interface import AgentInput, pack_observation
 from envs import spaces as layout
+from envs.function_calls import FunctionCallSpace, sample_function_call
 from envs.spaces import UnitActionSpace, sample_unit_actions
 from training.rollout import BatchedEnvironment, environment_actions
 
@@ -76,12 +77,23 @@ class RandomPolicy:
         """Return random legal actions."""
         if isinstance(self._space, UnitActionSpace):
             return sample_unit_actions(observation[layout.ACTION_MASK], self._space, self._generator)
+        if isinstance(self._space, FunctionCallSpace):
+            masks, classes = observation[layout.ACTION_MASK], observation[layout.ENTITY_CLASSES]
+            return np.stack(
+                [
+                    sample_function_call(mask, of_entities, self._space, self._generator)
+                    for mask, of_entities in zip(masks, classes, strict=True)
+                ]
+            )
         return np.stack([self._space.sample() for _ in rows])
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """How episodes ended: outcome (+1, 0, -1), return of the weighted rewards and game steps of each, [N]."""
+    """How episodes ended: outcome (+1, 0, -1), return of the weighted rewards and game steps of each, [N].
+
+    Episodes whose game failed are left out.
+    """
 
     outcomes: Array
     returns: Array
@@ -104,7 +116,7 @@ def play_episodes(
         watch: called with every observation, the first and the last included, and the game steps [N] that led to it.
     """
     num_rows = environment.num_envs
-    outcomes, lengths = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int64)
+    outcomes, lengths, dropped = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int64), np.zeros(num_rows, bool)
     returns = np.zeros(num_rows, np.float64)
     running = np.ones(num_rows, bool)
     observation, _ = environment.reset(seed=seed)
@@ -123,5 +135,7 @@ def play_episodes(
         lengths += infos["elapsed_steps"]
         ended = running & (terminated | truncated)
         outcomes[ended] = infos["outcome"][ended]
+        if "dropped" in infos:
+            dropped[ended] = infos["dropped"][ended]
         running &= ~ended
-    return Episodes(outcomes, returns, lengths)
+    return Episodes(outcomes[~dropped], returns[~dropped], lengths[~dropped])

@@ -6,14 +6,10 @@ from collections.abc import Callable
 
 from agent.config import AgentConfig
 from envs.errors import UnknownNameError
-from training.config import (
-    ActorConfig,
-    EvaluationConfig,
-    GymnasiumConfig,
-    MicroRTSConfig,
-    TrainConfig,
-)
+from training.config import ActorConfig, EvaluationConfig, TrainConfig
+from training.environment_config import GymnasiumConfig, MicroRTSConfig
 from training.learner_config import LearnerConfig
+from training.starcraft2_recipes import starcraft2_minigame, starcraft2_simple64_1gpu, starcraft2_tiny
 
 _8X8 = "maps/8x8/basesWorkers8x8A.xml"
 _16X16 = "maps/16x16/basesWorkers16x16A.xml"
@@ -129,7 +125,17 @@ def tiny() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (quickstart, microrts_8x8, microrts_16x16, gymnasium, tiny)
+    recipe.__name__: recipe
+    for recipe in (
+        quickstart,
+        microrts_8x8,
+        microrts_16x16,
+        gymnasium,
+        starcraft2_tiny,
+        starcraft2_minigame,
+        starcraft2_simple64_1gpu,
+        tiny,
+    )
 }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from envs.errors import GameCrashedError
-from training.config import MicroRTSConfig
+from training.environment_config import MicroRTSConfig
 from training.environments import make_environment
 from training.policies import Policy, play_episodes
 from training.rollout import BatchedEnvironment

@@ -35,7 +35,7 @@ def vtrace(
     *,
     rho_clip: float = 1.0,
     c_clip: float = 1.0,
-    lambda_: float = 1.0,
+    lambda_: float | Float[Tensor, " K"] = 1.0,
 ) -> VTrace:
     """Return V-trace targets and policy-gradient advantages.
 
@@ -53,12 +53,12 @@ def vtrace(
         importance_ratios: target policy's probability over behaviour policy's, not clipped.
         rho_clip: upper bound of ρ; decides which policy's value function is learnt.
         c_clip: upper bound of c; decides how far corrections travel.
-        lambda_: decay of the traces, 0 to 1.
+        lambda_: decay of the traces, 0 to 1; one for all, or one for each of the K reward terms.
 
     Raises:
         ValueError: if shapes differ (naming each shape), lambda_ is outside [0, 1] or a clip is not positive.
     """
-    _check_lambda(lambda_)
+    _check_lambda(lambda_, values)
     if not (rho_clip > 0 and c_clip > 0):
         raise ValueError(
             f"rho_clip and c_clip must be positive, got {rho_clip} and {c_clip}; the usual choice is 1.0 for both"
@@ -130,7 +130,7 @@ def lambda_returns(
     discounts: Float[Tensor, "T B *#K"],
     next_values: Float[Tensor, "T B *K"],
     trace_continues: Bool[Tensor, "T B"],
-    lambda_: float = 1.0,
+    lambda_: float | Float[Tensor, " K"] = 1.0,
 ) -> Float[Tensor, "T B *K"]:
     """Return TD(λ) targets.
 
@@ -141,12 +141,12 @@ def lambda_returns(
         discounts: gamma ** elapsed_steps * (1 - terminated).
         next_values: value of the true successor of row t, also where the episode was truncated.
         trace_continues: False where row t + 1 does not continue row t.
-        lambda_: 0 gives one-step targets, 1 Monte-Carlo returns.
+        lambda_: 0 gives one-step targets, 1 Monte-Carlo returns; one for all, or one for each of the K reward terms.
 
     Raises:
         ValueError: if shapes differ (naming each shape) or lambda_ is outside [0, 1].
     """
-    _check_lambda(lambda_)
+    _check_lambda(lambda_, rewards)
     _check_shapes(rewards, trace_continues, next_values=next_values, discounts=discounts)
     with torch.no_grad():
         continues, discounts = _per_term(trace_continues, rewards), _per_term(discounts, rewards)
@@ -165,7 +165,7 @@ def generalised_advantages(
     rewards: Float[Tensor, "T B *K"],
     discounts: Float[Tensor, "T B *#K"],
     trace_continues: Bool[Tensor, "T B"],
-    lambda_: float = 0.95,
+    lambda_: float | Float[Tensor, " K"] = 0.95,
 ) -> Float[Tensor, "T B *K"]:
     """Return generalised advantages, Σ_l (γλ)^l δ_{t+l}  (Schulman et al. 2016, eq. 16).
 
@@ -178,7 +178,7 @@ def generalised_advantages(
         rewards: reward of the action at row t.
         discounts: gamma ** elapsed_steps * (1 - terminated).
         trace_continues: False where row t + 1 does not continue row t.
-        lambda_: 0 gives one-step errors, 1 Monte-Carlo advantages.
+        lambda_: 0 gives one-step errors, 1 Monte-Carlo advantages; one for all, or one for each of the K terms.
 
     Raises:
         ValueError: if shapes differ (naming each shape) or lambda_ is outside [0, 1].
@@ -192,8 +192,17 @@ def _per_term(rows: Tensor, like: Tensor) -> Tensor:
     return rows.unsqueeze(-1) if rows.ndim < like.ndim else rows
 
 
-def _check_lambda(lambda_: float) -> None:
-    if not 0.0 <= lambda_ <= 1.0:
+def _check_lambda(lambda_: float | Tensor, values: Tensor) -> None:
+    if isinstance(lambda_, Tensor):
+        if values.ndim != 3 or lambda_.shape not in (values.shape[2:], (1,)):
+            raise ValueError(
+                f"lambda_: expected one value, or one for each reward term of tensors [T, B, K], got "
+                f"{list(lambda_.shape)} for {list(values.shape)}"
+            )
+        in_range = bool(((lambda_ >= 0) & (lambda_ <= 1)).all())
+    else:
+        in_range = 0.0 <= lambda_ <= 1.0
+    if not in_range:
         raise ValueError(f"lambda_ must lie between 0 and 1, got {lambda_}; it mixes returns of different lengths")
 
 

@@ -128,6 +128,7 @@ class Rollout:
             truncated=np.array(truncated),
             loss_mask=~was_ended,
             outcome=infos["outcome"].copy(),
+            dropped=_dropped(infos, len(was_ended)),
         )
         if was_ended.any():
             observation, _ = self.environment.reset(options={"reset_mask": was_ended})
@@ -139,9 +140,11 @@ class Rollout:
         self._returns += step.rewards.sum(-1)
         self._lengths += step.elapsed_steps
         ended = np.flatnonzero(step.terminated | step.truncated)
+        # What an episode would have come to is not known where its game failed.
         episodes = [
             Episode(float(self._returns[row]), int(self._lengths[row]), int(step.outcome[row]), int(row))
             for row in ended
+            if not step.dropped[row]
         ]
         self._returns[ended] = 0
         self._lengths[ended] = 0
@@ -158,9 +161,15 @@ class _Step:
     truncated: Array
     loss_mask: Array
     outcome: Array
+    dropped: Array
 
 
-_STEP_FIELDS = tuple(field for field in fields(_Step) if field.name != "outcome")
+_STEP_FIELDS = tuple(field for field in fields(_Step) if field.name not in ("outcome", "dropped"))
+
+
+def _dropped(infos: dict[str, Any], num_rows: int) -> Array:
+    """Return which games failed, [num_rows]; there are environments whose games do not."""
+    return np.array(infos.get("dropped", np.zeros(num_rows, bool)))
 
 
 def _with_actions(
@@ -174,13 +183,17 @@ def _with_actions(
 
 
 def environment_actions(packed: PackedObservation, action: Array, spec: AgentSpec) -> Array:
-    """Return the batch of actions [N, ...] that an environment takes; zeros where no decision was made."""
+    """Return the batch of actions [N, ...] that an environment takes; zeros (and empty selections) where none was."""
     owner = np.repeat(np.arange(len(packed)), packed.decision_counts)
     if spec.action.per_entity:
         assert spec.entities is not None
         batch = np.zeros((len(packed), spec.entities.max_entities, spec.action.action_size), action.dtype)
         batch[owner, packed.decision["slot"]] = action
         return batch
+    if spec.action.function_call is not None:
+        calls: Array = spec.action.function_call.idle_actions(len(packed))
+        calls[owner] = action
+        return calls
     batch = np.zeros((len(packed), spec.action.action_size), action.dtype)
     batch[owner] = action
     if spec.action.box_size:

@@ -17,10 +17,11 @@ from agent.agent import Agent
 from agent.config import AgentConfig
 from agent.interface import AgentSpec
 from training.checkpoint import Checkpoint, load_checkpoint, newest_intact, save_checkpoint
-from training.checkpoint_compatibility import check_compatible
+from training.checkpoint_compatibility import check_compatible, with_later_fields
 from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
-from training.config import EnvironmentConfig, TrainConfig, config_checked, from_dict, to_dict
+from training.config import TrainConfig, config_checked, from_dict, to_dict
+from training.environment_config import EnvironmentConfig
 from training.environments import check_opponents, game_build, make_environment, spec_of
 from training.learner import Learner
 from training.loop import Progress, Update, restore_training_state, training_loop, training_state
@@ -150,7 +151,7 @@ def open_run(
     run = TrainingRun(config, directory, identity, agent, learner)
     if resume and latest_checkpoint(directory.checkpoints) is not None:
         checkpoint = newest_intact(directory.checkpoints)
-        check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
+        check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
         with _mismatch_reported(checkpoint):
             agent.load_state_dict(checkpoint.weights)
             restore_training_state(checkpoint.training_state, learner, run.progress)
@@ -249,7 +250,7 @@ def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tup
         agent_config = AgentConfig(**checkpoint.metadata["agent"])
     with config_checked():
         identity, spec = identify(config)
-    check_compatible(checkpoint.metadata, identity, allow_version_mismatch)
+    check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
     agent = Agent(spec, agent_config)
     with _mismatch_reported(checkpoint):
         agent.load_state_dict(checkpoint.weights)

@@ -65,6 +65,7 @@ class LocalSource:
         )
         self._unrolls_per_update = config.unrolls_per_update
         self._version = 0
+        self._restarts = 0
 
     def next(self) -> Experience:
         """Return freshly played unrolls."""
@@ -73,7 +74,9 @@ class LocalSource:
             trajectory, finished = self._rollout.collect(self._version)
             trajectories.append(trajectory)
             episodes += [(self._opponents[episode.row], episode) for episode in finished]
-        return Experience(trajectories, episodes, {"env/step_ms": self._environment.take_milliseconds()})
+        self._restarts += self._environment.take_restarts()
+        metrics = {"env/step_ms": self._environment.take_milliseconds(), "env/restarts": float(self._restarts)}
+        return Experience(trajectories, episodes, metrics)
 
     def publish(self, agent: Agent, version: int) -> None:
         """Take up the weights, unless the agent is shared, and note the version."""

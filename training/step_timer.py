@@ -23,6 +23,7 @@ class StepTimer:
         self.reward_term_names = environment.reward_term_names
         self.reward_weights = environment.reward_weights
         self._seconds, self._steps = 0.0, 0
+        self._restarts_told = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes."""
@@ -45,3 +46,9 @@ class StepTimer:
         mean = 1000 * self._seconds / self._steps if self._steps else 0.0
         self._seconds, self._steps = 0.0, 0
         return mean
+
+    def take_restarts(self) -> int:
+        """Return how many games failed and were started anew since the last call."""
+        restarts = getattr(self._environment, "restarts", 0)
+        new, self._restarts_told = restarts - self._restarts_told, restarts
+        return int(new)

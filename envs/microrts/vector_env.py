@@ -17,8 +17,8 @@ from envs.microrts import layout
 from envs.microrts.ais import ai_factory
 from envs.microrts.installation import map_size, resolve_map
 from envs.microrts.jvm import crashes_reported, direct_buffers, java_class, unit_type_table
-from envs.microrts.rows import RowTable
-from envs.spaces import OBSERVATION_KEYS, UnitActionSpace
+from envs.rows import RowTable
+from envs.spaces import UnitActionSpace
 
 MAX_DEFAULT_ENTITIES = 256
 _ALL_LEGAL = -1
@@ -99,6 +99,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         self.num_envs = len(self.rows)
         space = layout.observation_space(max_entities=self.max_entities, width=self.width, height=self.height)
         self.single_observation_space = space
+        self._observation_keys = tuple(space)
         self.single_action_space: UnitActionSpace = layout.action_space(max_entities=self.max_entities)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -157,7 +158,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         Raises:
             ValueError: if the mask has another shape or only one of a game's two rows.
         """
-        chosen = self._chosen_games(None if options is None else options.get("reset_mask"))
+        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
         super().reset(seed=seed)
         if seed is not None:
             self._set_seeds(seed, chosen)
@@ -202,16 +203,8 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
             raise GameCrashedError("this environment is closed; make a new one")
         return self._games
 
-    def _chosen_games(self, reset_mask: ArrayLike | None) -> NDArray[np.bool_]:
-        if reset_mask is None:
-            return np.ones(self.rows.num_games, np.bool_)
-        mask = np.asarray(reset_mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ValueError(f"reset_mask must be bool ({self.num_envs},), got {mask.dtype} {mask.shape}")
-        return self.rows.games_of_rows(mask)
-
     def _observations(self) -> dict[str, NDArray[Any]]:
-        return {key: self._buffers[key] for key in OBSERVATION_KEYS}
+        return {key: self._buffers[key] for key in self._observation_keys}
 
     def _infos(self) -> dict[str, Any]:
         return {name: self._buffers[name] for name in ("reward_terms", "elapsed_steps", "outcome")}

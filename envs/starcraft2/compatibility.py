@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from envs.errors import GameNotFoundError
@@ -17,12 +20,29 @@ from envs.errors import GameNotFoundError
 _PACKAGES = {"pysc2_evolved": "pysc2-evolved", "pysc2": "pysc2"}
 
 
+@contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """Keep pysc2's greeting out of the log, and its call of logging.basicConfig from setting up the root logger."""
+    root, disabled = logging.getLogger(), logging.root.manager.disable
+    placeholder = logging.NullHandler()
+    root.addHandler(placeholder)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        root.removeHandler(placeholder)
+
+
 def _find() -> tuple[str, str]:
     """Return the package that imports and the version of its distribution."""
     reasons = []
     for package, distribution in _PACKAGES.items():
         try:
-            importlib.import_module(f"{package}.lib.actions")
+            with _logging_left_alone():
+                importlib.import_module(f"{package}.lib.actions")
+            if package == "pysc2":
+                _parse_flags()
             return package, importlib.metadata.version(distribution)
         except Exception as error:  # noqa: BLE001  # an old protobuf fails in many ways; each is a reason
             reasons.append(f"{distribution}: {type(error).__name__}: {error}")
@@ -32,11 +52,19 @@ def _find() -> tuple[str, str]:
     )
 
 
+def _parse_flags() -> None:
+    """Let the official pysc2 read its absl flags, which it refuses to do before a program has parsed them."""
+    flags: Any = importlib.import_module("absl.flags").FLAGS
+    if not flags.is_parsed():
+        flags(["perceiver-star"])
+
+
 PYSC2_NAME, PYSC2_VERSION = _find()
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"{PYSC2_NAME}.{name}")
+    with _logging_left_alone():
+        return importlib.import_module(f"{PYSC2_NAME}.{name}")
 
 
 def _protobuf(name: str) -> Any:
@@ -53,7 +81,10 @@ score_pb = _protobuf("score")
 spatial_pb = _protobuf("spatial")
 ui_pb = _protobuf("ui")
 
-raw_functions = _module("lib.actions").RAW_FUNCTIONS
+DecodeError: Any = importlib.import_module("google.protobuf.message").DecodeError
 maps = _module("maps")
+protocol = _module("lib.protocol")
+raw_functions = _module("lib.actions").RAW_FUNCTIONS
 remote_controller = _module("lib.remote_controller")
 run_configs = _module("run_configs")
+websocket: Any = importlib.import_module("websocket")

@@ -82,10 +82,10 @@ class MultimodalInputs(InputAdapter):
         probability = self.mask_probabilities.get(name, 0.0)
         if tensor is None or probability == 1.0:
             return mask_token.expand(batch_size, self.token_counts[name], -1)
-        tokens = self.adapters[name](tensor)
-        padding = self.paddings[name].to(tokens.dtype).expand(*tokens.shape[:2], -1)
-        tokens = torch.cat([tokens, padding], dim=-1)
+        padding: Tensor = self.paddings[name]
+        adapted = self.adapters[name](tensor).to(padding.dtype)
+        tokens = torch.cat([adapted, padding.expand(*adapted.shape[:2], -1)], dim=-1)
         if not self.training or probability == 0.0:
             return tokens
         hidden = torch.rand(batch_size, 1, 1, device=tokens.device) < probability
-        return torch.where(hidden, mask_token.to(tokens.dtype), tokens)
+        return torch.where(hidden, mask_token, tokens)

@@ -79,7 +79,7 @@ class MultimodalAutoencoderConfig(TaskConfig):
 
     @classmethod
     def published(cls, *, num_latents: int = 784) -> MultimodalAutoencoderConfig:
-        """Return the paper's model: 20.0 M parameters, published as multimodal-perceiver.
+        """Return the paper's model: 19.9 M parameters, published as multimodal-perceiver.
 
         Args:
             num_latents: 784 latents compress a clip 88 times, 392 and 196 (the paper's others) 176 and 352 times.

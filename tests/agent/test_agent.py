@@ -287,6 +287,8 @@ def test_divergence_from_a_teacher() -> None:
         ({"channels": 10, "num_heads": 4}, r"channels \(10\) must be divisible by num_heads \(4\)"),
         ({"neighbourhood_radius": -1}, "neighbourhood_radius must be 0"),
         ({"core_layers": 0}, "core_layers must be at least 1, got 0"),
+        ({"point_blocks": 0}, "point_blocks must be at least 1, got 0"),
+        ({"selection": "serial"}, "selection: expected pointer or parallel, got 'serial'"),
     ],
 )
 def test_sizes_that_cannot_be_are_errors(change: dict[str, Any], message: str) -> None:

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from agent.entity_encoder import EntityEncoder
 from agent.interface import EntitySpec
+from agent.map_encoder import MapEncoder
 from agent.scalar_encoder import ScalarEncoder
 from agent.spatial_encoder import NeighbourhoodEncoder, PlaneEncoder
 
@@ -119,3 +120,34 @@ def test_planes_are_divided_by_their_scales() -> None:
     plain.load_state_dict(scaled.state_dict())
     planes = torch.rand(3, 2, 4, 4)
     torch.testing.assert_close(scaled(planes * torch.tensor([255.0, 2.0]).view(2, 1, 1)), plain(planes))
+
+
+@pytest.mark.parametrize(
+    ("shape", "cells"), [((5, 7), (5, 7)), ((16, 16), (16, 16)), ((17, 40), (5, 10)), ((128, 128), (16, 16))]
+)
+def test_maps_have_at_most_16_by_16_cells_and_a_token_for_each_four(
+    shape: tuple[int, int], cells: tuple[int, int]
+) -> None:
+    encoder = MapEncoder((2, *shape), SPEC, CHANNELS, map_channels=8, num_blocks=1, plane_scales=(1.0, 255.0))
+    empty = torch.zeros(0, CHANNELS), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+    maps, tokens = encoder(torch.rand(3, 2, *shape), *empty)
+    assert maps.shape == (3, 8, *cells)
+    assert tokens.shape == (3, -(-cells[0] // 2) * -(-cells[1] // 2), CHANNELS)
+    assert torch.isfinite(tokens).all()
+
+
+def test_entities_are_added_to_the_cells_that_they_stand_on() -> None:
+    """Positions are on a map of 6 x 5, the planes have twice its size; two entities share a cell."""
+    torch.manual_seed(0)
+    encoder = MapEncoder((1, 10, 12), SPEC, CHANNELS, map_channels=8, num_blocks=0, plane_scales=(2.0,))
+    tokens, planes = torch.randn(4, CHANNELS), torch.rand(2, 1, 10, 12)
+    positions, sample = torch.tensor([[5, 0], [0, 4], [3, 2], [3, 2]]), torch.tensor([0, 0, 1, 1])
+    maps, _ = encoder(planes, tokens, positions, sample)
+    cells = encoder.from_planes(planes / 2)
+    for row, (x, y) in enumerate(positions.tolist()):
+        cells[sample[row], :, 2 * y, 2 * x] += encoder.from_entities(tokens[row])
+    expected = F.relu(encoder.convolutions[0](F.relu(cells)))
+    torch.testing.assert_close(maps, expected, atol=1e-5, rtol=1e-4)
+    order = torch.tensor([3, 1, 0, 2])
+    permuted, _ = encoder(planes, tokens[order], positions[order], sample[order])
+    torch.testing.assert_close(permuted, maps, atol=1e-5, rtol=1e-4)

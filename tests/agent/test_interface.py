@@ -7,9 +7,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agent.interface import ActionSpec, AgentInput, AgentSpec, EntitySpec, pack_observation
-from envs.spaces import ACTION_MASK, ENTITY_MASK, PLANES, SCALARS
-from tests.agent import games
+from agent.interface import ActionSpec, AgentInput, AgentSpec, EntitySpec, FunctionCallSpec, pack_observation
+from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, PLANES, SCALARS, VALUE_SCALARS
+from tests.agent import call_games, games
 
 DISCRETE = spaces.Discrete(3)
 
@@ -166,3 +166,69 @@ def test_input_tensors_equal_loops() -> None:
     assert inputs.categories.dtype == torch.int64
     assert inputs.planes is not None
     assert inputs.planes.dtype == torch.float32
+
+
+def test_spec_of_a_game_of_function_calls() -> None:
+    space = call_games.call_space()
+    spec = call_games.call_game(space)
+    assert spec.num_value_scalars == 2
+    assert (spec.action.mask_size, spec.action.action_size) == (6, 9)
+    calls = spec.action.function_call
+    assert calls == FunctionCallSpec(
+        component_sizes=(6, 4, 2, 3, 6, 64, 7),
+        point_shape=(8, 8),
+        max_selected=3,
+        arguments=(
+            ("delay",),
+            ("delay", "queued", "selected"),
+            ("delay", "queued", "repeat", "selected", "target_point"),
+            ("delay", "selected", "target_entity"),
+            ("delay", "target_point"),
+            ("delay", "queued", "repeat", "selected", "target_entity", "target_point"),
+        ),
+        selectable=((), (1, 2), (1, 2), (1,), (), (2,)),
+        targetable=((), (), (), (1, 2), (), (1,)),
+        num_selection_classes=3,
+        num_target_classes=3,
+    )
+    assert hash(calls) == hash(FunctionCallSpec.from_space(call_games.call_space()))
+    assert calls != FunctionCallSpec.from_space(call_games.call_space(max_delay=5))
+    assert repr(calls) == "FunctionCallSpec(6 functions, 6 entities, points 8 x 8, at most 3 selected)"
+    assert calls.readers("queued") == (False, True, True, False, False, True)
+    assert space.contains(calls.idle_actions(2)[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({ENTITY_CLASSES: None}, "function calls need entities and the keys 'entity_classes' and 'action_mask'"),
+        ({ACTION_MASK: None}, "function calls need entities and the keys"),
+        ({ENTITY_CLASSES: spaces.Box(0, 3, (6, 2), np.int32)}, r"at most 3 selection and 3 target classes.* \[4, 4\]"),
+        ({ENTITY_MASK: spaces.Box(0, 1, (7,), np.int8)}, "expected the 6 entity slots that .* got 7"),
+    ],
+)
+def test_observations_that_function_calls_cannot_be_made_from_are_errors(
+    change: dict[str, spaces.Space[Any] | None], message: str
+) -> None:
+    space = call_games.call_space()
+    parts = {**call_games.observation_space(space).spaces, **change}
+    with pytest.raises(ValueError, match=message):
+        AgentSpec.from_spaces(spaces.Dict({key: part for key, part in parts.items() if part is not None}), space)
+
+
+def test_packing_function_calls_keeps_classes_and_drops_rows_that_may_call_nothing() -> None:
+    observation = call_games.random_observation(0, [4, 2, 6])
+    observation[ACTION_MASK][1] = 0
+    packed = pack_observation(observation, call_games.call_game())
+    assert packed.decision_counts.tolist() == [1, 0, 1]
+    np.testing.assert_array_equal(packed.decision[ACTION_MASK], observation[ACTION_MASK][[0, 2]].astype(bool))
+    rows = [observation[ENTITY_CLASSES][n, :count] for n, count in enumerate((4, 2, 6))]
+    np.testing.assert_array_equal(packed.entity[ENTITY_CLASSES], np.concatenate(rows))
+    np.testing.assert_array_equal(packed.sample[VALUE_SCALARS], observation[VALUE_SCALARS])
+    inputs = AgentInput.from_packed(packed)
+    assert inputs.decision_sample.tolist() == [0, 2]
+    assert inputs.entity_classes is not None
+    assert inputs.entity_classes.dtype == torch.int64
+    del observation[ACTION_MASK]
+    with pytest.raises(ValueError, match="function calls need the observation key 'action_mask'"):
+        pack_observation(observation, call_games.call_game())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -21,21 +22,31 @@ def torso(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
+def grid(torso: ModuleType) -> ModuleType:
+    return importlib.import_module("torso_grid")
+
+
+@pytest.fixture
+def place(torso: ModuleType) -> Any:
+    return importlib.import_module("torso_place").Place()
+
+
+@pytest.fixture
 def torso_memory(torso: ModuleType) -> ModuleType:
     return importlib.import_module("torso_memory")
 
 
-def test_quarter_full_lists_are_a_quarter_full(torso: ModuleType) -> None:
-    entities, mask = torso.lists(32, 512, quarter=True)
+def test_quarter_full_lists_are_a_quarter_full(place: Any) -> None:
+    entities, mask = place.lists(32, 512, quarter=True)
     assert entities.shape == (32, 512, 256)
     assert mask.float().mean().item() == pytest.approx(0.25, abs=1e-3)
     assert mask.any(dim=1).all()
-    assert torso.lists(2, 64, quarter=False)[1].all()
+    assert place.lists(2, 64, quarter=False)[1].all()
 
 
-def test_growth_exponent_is_the_slope_from_512_on(torso: ModuleType) -> None:
-    quadratic = {size: {"ours": 3.0 * size**2 if size >= 512 else 1.0} for size in torso.SIZES}
-    assert torso.growth_exponent(quadratic, "ours") == pytest.approx(2.0)
+def test_growth_exponent_is_the_slope_from_512_on(grid: ModuleType) -> None:
+    quadratic = {size: {"ours": 3.0 * size**2 if size >= 512 else 1.0} for size in grid.SIZES}
+    assert grid.growth_exponent(quadratic, "ours", first=512) == pytest.approx(2.0)
 
 
 def test_the_fastest_peer_counts_and_absent_ones_do_not(torso: ModuleType) -> None:
@@ -45,29 +56,31 @@ def test_the_fastest_peer_counts_and_absent_ones_do_not(torso: ModuleType) -> No
 
 
 def test_as_many_layers_as_fit_are_found(monkeypatch: pytest.MonkeyPatch, torso_memory: ModuleType) -> None:
-    def peak(name: str, entities: int, *, training: bool = False, layers: int | None = None) -> float:
+    def peak(name: str, entities: int, *, place: Any, training: bool = False, layers: int | None = None) -> float:
         assert training
         assert layers is not None
         return 400.0 if name == torso_memory.TRANSFORMER else 100.0 + 21.0 * layers
 
     monkeypatch.setattr(torso_memory, "peak_mebibytes", peak)
-    found = torso_memory.layers_that_fit(2048, transformer_layers=4)
+    found = torso_memory.layers_that_fit(2048, transformer_layers=4, place=None)
     assert found["layers"] == 14
     assert found["mebibytes"] == 394.0
     assert found["transformer_mebibytes"] == 400.0
 
 
 @pytest.mark.parametrize("quarter", [False, True])
-def test_ours_gives_the_numbers_and_gradients_of_transformers_model(torso: ModuleType, quarter: bool) -> None:
+def test_ours_gives_the_numbers_and_gradients_of_transformers_model(
+    torso: ModuleType, place: Any, quarter: bool
+) -> None:
     pytest.importorskip("transformers")
     torch.manual_seed(0)
     peer, own = torso.TORSOS["transformers"]().eval(), torso.TORSOS[torso.OURS]().eval()
     model = own.module.perceiver_io
     parameters = dict(peer.module.named_parameters(prefix="perceiver"))
-    for name, slot in huggingface._perceiver_io(model.encoder, model.decoder, "perceiver.decoder").items():
+    for name, slot in huggingface.perceiver_io_slots(model.encoder, model.decoder, "perceiver.decoder").items():
         slot.copy_(parameters.pop(name).detach())
     assert parameters == {}
-    entities, mask = torso.lists(4, 512, quarter=quarter)
+    entities, mask = place.lists(4, 512, quarter=quarter)
 
     def run(used: torch.nn.Module) -> list[torch.Tensor]:
         given = entities.clone().requires_grad_()

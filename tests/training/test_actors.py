@@ -16,7 +16,8 @@ import torch
 
 from agent import Agent, AgentConfig
 from envs.errors import GameCrashedError
-from training.config import MicroRTSConfig, TrainConfig
+from training.config import TrainConfig
+from training.environment_config import MicroRTSConfig
 from training.environments import make_environment, opponents_of, spec_of
 from training.recipes import get_recipe
 from training.signal_handlers import FAULT_SIGNALS, fault_action

@@ -1,5 +1,6 @@
 """Checkpoints come back exactly, survive interrupted saves, and refuse what is damaged, foreign, newer or hostile."""
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from agent.config import AgentConfig
+from tests.agent import games
 from training import checkpoint_paths
 from training.checkpoint import (
     CheckpointError,
@@ -30,6 +33,8 @@ from training.checkpoint import (
     resolve_checkpoint,
     save_checkpoint,
 )
+from training.checkpoint_compatibility import with_later_fields
+from training.files import to_json
 
 METADATA = {"game": {"name": "microrts", "version": "1.0"}, "policy_version": 3}
 
@@ -368,3 +373,23 @@ def test_paths_are_saved_with_everyones_usual_permissions(tmp_path: Path) -> Non
     usual = tmp_path / "usual"
     usual.mkdir()
     assert save(tmp_path / "checkpoints").stat().st_mode == usual.stat().st_mode
+
+
+def test_fields_that_were_added_later_are_there_with_their_defaults() -> None:
+    """A checkpoint of before function calls fits the same game and agent; other differences stay."""
+    spec, agent = games.unit_game(), AgentConfig.of_size("dummy")
+    expected = {"layout": dataclasses.asdict(spec), "agent": dataclasses.asdict(AgentConfig(channels=32))}
+    written = json.loads(to_json(expected))
+    for fields, later in (
+        (written["agent"], ("selection", "head_channels", "map_blocks")),
+        (written["layout"], ("num_value_scalars",)),
+        (written["layout"]["action"], ("function_call",)),
+    ):
+        for name in later:
+            del fields[name]
+    with pytest.raises(CheckpointMismatchError, match="function_call: expected null, the checkpoint has nothing"):
+        check_compatible(written, expected)
+    assert check_compatible(with_later_fields(written), expected) == []
+    assert check_compatible(with_later_fields(METADATA), METADATA) == []
+    with pytest.raises(CheckpointMismatchError, match=r"agent\.channels: expected 16, the checkpoint has 32"):
+        check_compatible(with_later_fields(written), {**expected, "agent": dataclasses.asdict(agent)})

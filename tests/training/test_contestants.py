@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from agent import Agent, AgentConfig
-from training.config import EvaluationConfig, MicroRTSConfig
+from training.config import EvaluationConfig
 from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
+from training.environment_config import MicroRTSConfig
 from training.environments import make_environment
 from training.evaluation import MatchBatch, match_results, plan_matches
 from training.final_evaluation import play_matches
@@ -42,6 +43,7 @@ def batch_of(contestant: str, side: int, opponent: str = "PassiveAI", max_steps:
         opponent=opponent,
         side=side,
         mode="sampled",
+        place="a map",
         num_games=2,
         seed=4,
     )

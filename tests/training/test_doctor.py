@@ -16,6 +16,7 @@ import pytest
 from envs.errors import GameNotFoundError
 from envs.microrts import installation
 from envs.microrts.java import build
+from tests.starcraft2_standin.install import install as install_standin
 from training import doctor
 from training.doctor import Finding, diagnose
 
@@ -176,22 +177,19 @@ def test_a_folder_without_the_game(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "gym-microrts==0.6.0" in found("µRTS").remedy
 
 
-def test_starcraft_is_the_newest_build_of_sc2path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_starcraft_is_looked_for_where_sc2path_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SC2PATH", str(tmp_path))
     assert found("StarCraft II").status == "missing"
     assert str(tmp_path) in found("StarCraft II").detail
-    for base in ("Base9999", "Base75689"):
-        (tmp_path / "Versions" / base).mkdir(parents=True)
-    assert found("StarCraft II").detail.startswith("Base75689")
+    install_standin(tmp_path)
+    assert found("StarCraft II").status == "ok"
+    assert found("StarCraft II").detail.startswith("build 75689 and ")
 
 
-def test_either_pysc2_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch)
-    assert (found("pysc2").status, found("pysc2").remedy) == ("missing", "pip install pysc2-evolved")
-    install(monkeypatch, pysc2="4.0.0")
-    assert found("pysc2").detail == "pysc2 4.0.0"
-    install(monkeypatch, pysc2="4.0.0", pysc2_evolved="1.1.1")
-    assert found("pysc2").detail == "pysc2-evolved 1.1.1"
+def test_a_pysc2_that_does_not_import_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("pysc2").detail.startswith("pysc2")
+    monkeypatch.setitem(sys.modules, "envs.starcraft2.compatibility", None)
+    assert (found("pysc2").status, found("pysc2").remedy) == ("missing", "pip install 'perceiver-star[starcraft2]'")
 
 
 def test_a_gpu_needs_a_torch_that_can_use_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from training.config import EvaluationConfig, GymnasiumConfig
+from training.config import EvaluationConfig
 from training.contestants import RandomContestant
+from training.environment_config import GymnasiumConfig
 from training.episode_evaluation import ReturnResult, plan_episodes, return_metrics, return_results, return_table
 
 CARTPOLE = GymnasiumConfig(env_id="CartPole-v1")

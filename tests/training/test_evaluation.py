@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from envs.errors import GameCrashedError, GameStartError
-from training.config import EvaluationConfig, MicroRTSConfig
+from training.config import EvaluationConfig
+from training.environment_config import MicroRTSConfig
 from training.evaluation import (
     MatchBatch,
     MatchResult,

@@ -78,6 +78,10 @@ class NaiveLoss:
         gamma = discounts[k] if len(discounts) > 1 else discounts[0]
         return float(gamma ** int(self.trajectory.elapsed_steps[b, t]))
 
+    def trace_decay(self, k: int) -> float:
+        decays = self.config.trace_decays
+        return decays[k] if len(decays) > 1 else decays[0]
+
     def ratio(self, b: int, t: int) -> float:
         return math.exp(sum(self.log_ratios.get((b, t), [])))
 
@@ -93,7 +97,7 @@ class NaiveLoss:
             total += product * rho * self.error(b, t, k)
             if not self.continues(b, t):
                 break
-            product *= self.discount(b, t, k) * self.config.trace_decay * min(self.config.c_clip, self.ratio(b, t))
+            product *= self.discount(b, t, k) * self.trace_decay(k) * min(self.config.c_clip, self.ratio(b, t))
         return total
 
     def error(self, b: int, t: int, k: int) -> float:
@@ -105,7 +109,7 @@ class NaiveLoss:
         for k in range(self.trajectory.rewards.shape[-1]):
             bonus = 0.0
             if self.continues(b, t) and t + 1 < self.trajectory.unroll_length:
-                bonus = self.config.trace_decay * (self.target(b, t + 1, k) - self.values[b][t + 1][k])
+                bonus = self.trace_decay(k) * (self.target(b, t + 1, k) - self.values[b][t + 1][k])
             rho = min(self.config.rho_clip, self.ratio(b, t)) if self.config.rho_weighted_advantages else 1.0
             total += rho * (self.error(b, t, k) + self.discount(b, t, k) * bonus)
         return total
@@ -151,8 +155,9 @@ class NaiveLoss:
         LearnerConfig(discounts=(0.99,), huber_delta=None, normalise_advantages=False, trace_decay=0.5, rho_clip=0.8),
         LearnerConfig(rho_weighted_advantages=False, rho_clip=0.8),
         LearnerConfig(advantage_floor=10.0),
+        LearnerConfig(discounts=(0.9, 0.7), trace_decay=(0.2, 1.0)),
     ],
-    ids=["normalised", "plain", "without rho", "floor"],
+    ids=["normalised", "plain", "without rho", "floor", "decays"],
 )
 def test_loss_is_that_of_plain_loops(config: LearnerConfig) -> None:
     agent, (_, trajectory) = unit_experience(unrolls=2)
@@ -382,6 +387,8 @@ def test_teacher_holds_the_policy() -> None:
     [
         ({"num_epochs": 0}, "num_epochs must be at least 1, got 0"),
         ({"discounts": (0.9, 1.1)}, r"discounts must lie in \[0, 1\]"),
+        ({"trace_decay": (0.9, 1.1)}, r"trace_decay must lie in \[0, 1\]"),
+        ({"trace_decay": ()}, "trace_decay need at least one value"),
         ({"policy_loss": "policy_gradient"}, "use num_epochs=1"),
     ],
 )
@@ -394,6 +401,8 @@ def test_settings_that_do_not_fit_the_agent_are_errors() -> None:
     agent, _ = unit_experience()
     with pytest.raises(ValueError, match="expected 1 or 2 discounts"):
         Learner(agent, LearnerConfig(discounts=(0.9, 0.9, 0.9)))
+    with pytest.raises(ValueError, match="expected 1 or 2 trace_decay"):
+        Learner(agent, LearnerConfig(trace_decay=(0.9, 0.9, 0.9)))
     with pytest.raises(ValueError, match="there is no teacher"):
         Learner(agent, LearnerConfig(teacher_kl_cost=1.0))
 

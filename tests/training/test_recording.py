@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.config import MicroRTSConfig
 from training.contestants import RandomContestant
+from training.environment_config import MicroRTSConfig
 from training.recording import GameRecording, frame_durations, spread, write_gif
 
 

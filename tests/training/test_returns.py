@@ -228,6 +228,22 @@ def test_discounts_may_differ_between_reward_terms() -> None:
         torch.testing.assert_close(tensor[..., 1], second[name][..., 1])
 
 
+def test_lambdas_may_differ_between_reward_terms() -> None:
+    data, decays = trajectory((2,), seed=9), torch.tensor([1.0, 0.3], dtype=torch.float64)
+    together = vtrace(**data, lambda_=decays)
+    returns = without(data, "values", "importance_ratios")
+    for term, decay in enumerate(decays.tolist()):
+        alone = vtrace(**data, lambda_=decay)
+        torch.testing.assert_close(together.targets[..., term], alone.targets[..., term])
+        torch.testing.assert_close(together.advantages[..., term], alone.advantages[..., term])
+        expected = lambda_returns(**returns, lambda_=decay)[..., term]
+        torch.testing.assert_close(lambda_returns(**returns, lambda_=decays)[..., term], expected)
+    with pytest.raises(ValueError, match=r"one for each reward term .* got \[3\] for \[7, 3, 2\]"):
+        vtrace(**data, lambda_=torch.ones(3, dtype=torch.float64))
+    with pytest.raises(ValueError, match="lambda_ must lie between 0 and 1"):
+        vtrace(**data, lambda_=decays + 0.5)
+
+
 def test_results_are_constants() -> None:
     data = trajectory(seed=10)
     for name in ("values", "next_values", "importance_ratios"):

@@ -14,7 +14,8 @@ import torch
 from agent import AgentConfig
 from training import checkpoint, run
 from training.checkpoint import CheckpointMismatchError, CheckpointWriteError, CorruptedCheckpointError, load_checkpoint
-from training.config import ConfigError, EvaluationConfig, GymnasiumConfig, TrainConfig, to_dict
+from training.config import ConfigError, EvaluationConfig, TrainConfig, to_dict
+from training.environment_config import GymnasiumConfig
 from training.loop import Update
 from training.recipes import get_recipe
 from training.run import load_agent, make_source, open_run, resolve_device, run_training

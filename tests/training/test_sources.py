@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from agent import Agent, AgentConfig
-from training.config import GymnasiumConfig, TrainConfig
+from training.config import TrainConfig
+from training.environment_config import GymnasiumConfig
 from training.environments import make_environment, spec_of
 from training.recipes import gymnasium
 from training.sources import LocalSource

@@ -1,0 +1,255 @@
+"""One game of a batch: its episodes one after another, the faults on the way, and the replays."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.errors import GameCrashedError, GameVersionError
+from envs.starcraft2.abilities import costs_from_game
+from envs.starcraft2.action_masks import FunctionMasks
+from envs.starcraft2.faults import GARBAGE, VERSION, GameFaultError
+from envs.starcraft2.game import EpisodeSetup, Game, interface_options
+from envs.starcraft2.game_maps import GameMap
+from envs.starcraft2.names import NO_OPPONENT, RACE_NAMES, BuiltInOpponent
+from envs.starcraft2.player import Player
+from envs.starcraft2.process import GameProcess
+from envs.starcraft2.replay_records import ReplayRecord, save_replay
+from envs.starcraft2.version import VersionGuard
+
+START_ATTEMPTS = 3
+"""How often an episode is begun anew, each time with a fresh process, before the error is the caller's."""
+_RESULTS = {1: 1, 2: -1}  # Victory, Defeat (sc2api.proto, Result); a tie or an undecided game is 0
+_RESULT_WORDS = {1: "win", -1: "loss", 0: "tie"}
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchSettings:
+    """What all games of a batch have in common.
+
+    Attributes:
+        game_map: the map.
+        map_data: contents of its file.
+        races: of player 0, and of player 1 or the opponent.
+        start_process: starts the game's program.
+        max_game_loops: game loops after which an episode is truncated.
+        load_timeout_seconds: how long creating and joining an episode may take.
+        episodes_per_process: episodes after which the program is started anew.
+        replay_directory: where replays are written; None saves none.
+        replay_interval: every how many episodes of a game one is saved.
+        version_guard: refuses games of another version.
+    """
+
+    game_map: GameMap
+    map_data: bytes = field(repr=False)
+    races: tuple[str, str]
+    start_process: Callable[[], GameProcess]
+    max_game_loops: int
+    load_timeout_seconds: float
+    episodes_per_process: int
+    replay_directory: Path | None
+    replay_interval: int
+    version_guard: VersionGuard
+
+
+class Match:
+    """One game of a batch.
+
+    Args:
+        settings: what it shares with the others.
+        opponent: the built-in AI; None where both players are controlled or the map is for one.
+        players: the controlled players, whose arrays are filled.
+
+    Attributes:
+        faults: how often the game failed, by kind.
+        restarts: how often a failed game was started anew.
+        planned_restarts: how often it was started anew after `episodes_per_process` episodes.
+        version: entries of the game's version, once it has been started.
+    """
+
+    def __init__(self, settings: MatchSettings, opponent: BuiltInOpponent | None, players: Sequence[Player]) -> None:
+        self.settings, self.opponent, self.players = settings, opponent, players
+        self.faults: Counter[str] = Counter()
+        self.restarts = self.planned_restarts = 0
+        self.version: dict[str, Any] = {}
+        self._options = interface_options()
+        self._seeds = np.random.default_rng()
+        self._seed = 0
+        self._game: Game | None = None
+        self._masks: FunctionMasks | None = None
+        self._has_failed = False
+        self._episodes = self._episodes_of_process = 0
+        self._game_loop = 0
+        self._race_names: tuple[str, ...] = ()
+
+    def seed(self, seeds: np.random.SeedSequence) -> None:
+        """Draw the seeds of the next episodes from here on."""
+        self._seeds = np.random.default_rng(seeds)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Ids of the game's processes."""
+        return self._game.process_ids if self._game is not None else []
+
+    def begin(self) -> None:
+        """Begin an episode, in a fresh process where the last one failed.
+
+        Raises:
+            GameCrashedError: if it fails `START_ATTEMPTS` times in a row.
+            GameVersionError: if the game is another version than before or than expected.
+        """
+        for attempt in range(1, START_ATTEMPTS + 1):
+            self._seed = int(self._seeds.integers(1, 2**31))
+            try:
+                return self._begin_episode()
+            except GameVersionError as error:
+                self._drop_game(VERSION, error)
+                if attempt == START_ATTEMPTS:
+                    raise
+            except GameFaultError as error:
+                self._drop_game(error.kind, error)
+                if attempt == START_ATTEMPTS:
+                    raise GameCrashedError(f"StarCraft II failed {attempt} times in a row, last: {error}") from error
+        raise AssertionError("unreachable")
+
+    def play(self, actions: NDArray[np.int64]) -> None:
+        """Give the orders of the players whose decision it is, [players, 6 + K], and go on to the next decision.
+
+        A fault ends the episode: its rows are truncated and marked as dropped.
+        """
+        try:
+            self._play(actions)
+        except GameFaultError as fault:
+            self._drop_game(fault.kind, fault)
+            for player in self.players:
+                player.drop()
+
+    def kill(self) -> None:
+        """End the game's processes at once, whatever a thread is asking them."""
+        if self._game is not None:
+            self._game.kill()
+
+    def close(self) -> None:
+        """Let the game's processes quit."""
+        if self._game is not None:
+            self._game.close()
+            self._game = None
+
+    def _begin_episode(self) -> None:
+        settings = self.settings
+        if self._episodes_of_process >= settings.episodes_per_process:
+            self.close()
+            self.planned_restarts += 1
+        game = self._game or self._start_game()
+        races = settings.races[: len(self.players)]
+        setup = EpisodeSetup(
+            game_map=settings.game_map,
+            map_data=settings.map_data,
+            races=races,
+            opponent=self.opponent,
+            opponent_race=(self.opponent.race or settings.races[1]) if self.opponent is not None else None,
+            seed=self._seed,
+            options=self._options,
+        )
+        infos = game.begin(setup)
+        if self._masks is None:
+            self._masks = FunctionMasks(costs_from_game(game.data()))
+        messages = game.observe()
+        self._race_names = _race_names(infos)
+        generators = [np.random.default_rng([self._seed, index]) for index in range(len(self.players))]
+        for player, info, message, generator in zip(self.players, infos, messages, generators, strict=True):
+            player.begin(info, message, self._masks, map_name=settings.game_map.name, generator=generator)
+        self._share_views()
+        self._game_loop = int(messages[0].observation.game_loop)
+        self._episodes += 1
+        self._episodes_of_process += 1
+
+    def _start_game(self) -> Game:
+        settings = self.settings
+        self._episodes_of_process, self._masks = 0, None
+        if self._has_failed:
+            self.restarts += 1
+            self._has_failed = False
+        game = Game(settings.start_process, len(self.players), load_timeout_seconds=settings.load_timeout_seconds)
+        self._game = game
+        settings.version_guard.check(game.version)
+        self.version = game.version.facts()
+        return game
+
+    def _play(self, actions: NDArray[np.int64]) -> None:
+        game, now = self._game, self._game_loop
+        assert game is not None
+        for index, player in enumerate(self.players):
+            if player.is_asked:
+                game.act(index, player.orders(actions[index], now))
+        target = min(*(player.next_decision for player in self.players), self.settings.max_game_loops)
+        game.step(target - now)
+        messages = game.observe()
+        self._game_loop = int(messages[0].observation.game_loop)
+        has_ended = game.has_ended or any(message.player_result for message in messages)
+        if not has_ended and self._game_loop != target:
+            raise GameFaultError(GARBAGE, f"the game is at loop {self._game_loop} after a step to {target}")
+        truncated = not has_ended and self._game_loop >= self.settings.max_game_loops
+        outcomes = _outcomes(messages) if has_ended else [None] * len(messages)
+        for player, message, outcome in zip(self.players, messages, outcomes, strict=True):
+            player.see(message, outcome=outcome, truncated=truncated)
+        self._share_views()
+        if has_ended or truncated:
+            self._save_replay(finished=has_ended)
+
+    def _share_views(self) -> None:
+        """Let the value functions of two controlled players see both sides."""
+        if len(self.players) == 2:
+            first, second = self.players
+            first.share_opponent(second)
+            second.share_opponent(first)
+
+    def _save_replay(self, *, finished: bool) -> None:
+        settings = self.settings
+        if settings.replay_directory is None or (self._episodes - 1) % settings.replay_interval:
+            return
+        assert self._game is not None
+        opponent = self.opponent.name if self.opponent else ("self_play" if len(self.players) == 2 else NO_OPPONENT)
+        record = ReplayRecord(
+            map_name=settings.game_map.name,
+            races=self._race_names,
+            opponent=opponent,
+            result=_RESULT_WORDS[self.players[0].outcome] if finished else "unfinished",
+            game_loops=self._game_loop,
+            seed=self._seed,
+            version=self.version,
+        )
+        try:
+            save_replay(settings.replay_directory, self._game.save_replay(), record)
+        except GameFaultError as fault:  # the episode itself is complete
+            self._drop_game(fault.kind, fault)
+
+    def _drop_game(self, kind: str, error: Exception) -> None:
+        self.faults[kind] += 1
+        self._has_failed = True
+        _logger.warning("%s: its processes are killed (%s)", kind, error)
+        self.kill()
+        self.close()
+
+
+def _outcomes(messages: Sequence[Any]) -> list[int | None]:
+    """Return +1, 0 or -1 for the player that each ResponseObservation belongs to; any of them may tell the results."""
+    results = {entry.player_id: entry.result for message in messages for entry in message.player_result}
+    return [_RESULTS.get(results.get(message.observation.player_common.player_id, 0), 0) for message in messages]
+
+
+def _race_names(game_infos: Sequence[Any]) -> tuple[str, ...]:
+    """Return the race of each player, the requested one where none of the controlled players knows the actual one."""
+    races: dict[int, int] = {}
+    for player in (player for info in game_infos for player in info.player_info):
+        races[player.player_id] = player.race_actual or races.get(player.player_id) or player.race_requested
+    return tuple(RACE_NAMES.get(races[player_id], "unknown") for player_id in sorted(races))

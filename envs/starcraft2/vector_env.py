@@ -1,0 +1,300 @@
+"""A batch of StarCraft II games behind gymnasium's vector interface."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import EzPickle
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from envs.errors import GameCrashedError
+from envs.function_calls import FunctionCallSpace
+from envs.spaces import ACTION_MASK, ENTITY_CLASSES
+from envs.starcraft2.entity_columns import MAX_ENTITIES
+from envs.starcraft2.functions import function_calls_space
+from envs.starcraft2.game_maps import find_map
+from envs.starcraft2.guidance import HumanGuidance
+from envs.starcraft2.installation import game_directory
+from envs.starcraft2.legality import describe_illegal
+from envs.starcraft2.limits import ActionLimits
+from envs.starcraft2.match import Match, MatchSettings
+from envs.starcraft2.names import parse_opponent
+from envs.starcraft2.observation import observation_space
+from envs.starcraft2.player import Player
+from envs.starcraft2.process_settings import ProcessSettings
+from envs.starcraft2.row_buffers import RowBuffers
+from envs.starcraft2.vector_arguments import (
+    allowed_functions,
+    check_races,
+    checked_weights,
+    names_of_terms,
+    require_positive,
+    score_term_columns,
+    table_of_rows,
+)
+
+
+class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], EzPickle):
+    """Games of StarCraft II, stepped together, each in a process of its own and in parallel.
+
+    A row of the batch is one controlled player of one game: a game against a built-in AI has one row, a game with
+    `None` as its opponent has two rows one after the other, player 0 and player 1, for self-play. A step gives the
+    orders of one decision and goes on by its delay. With two players a game goes on to the earlier of the two next
+    decisions, and the row that is not asked has an action mask of zeros; its action is ignored. Nothing resets by
+    itself: a row whose episode has ended is left untouched by `step` until `reset` names it.
+
+    A game that hangs, dies or answers nonsense is killed and counted: its rows are truncated with outcome 0 and marked
+    in infos["dropped"], and the next reset starts it anew.
+
+    Observations and results are views of buffers which the next call overwrites.
+
+    Args:
+        map_name: a name of `known_maps()` such as Simple64, or a map's path below the game's folder Maps.
+        opponents: for each game its AI (see `names.parse_opponent`), or None to control both players; on a map for one
+            player "none" or None.
+        race: of player 0.
+        opponent_race: of player 1 or of the AIs that do not name theirs.
+        max_game_loops: game loops after which an episode is truncated; default the map's own.
+        reward_weights: weight of each of `reward_term_names` in the reward.
+        max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
+        guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
+        functions: names of pysc2's raw functions that an agent may call, beside no_op; by default all.
+        score_terms: entries of the game's score (`scalars.SCORE_NAMES`) whose growth, in thousands, are further terms
+            of the reward.
+        limits: how often an agent may act.
+        process: how the game's processes are started, watched and renewed.
+        replay_directory: where replays are saved; None saves none.
+        replay_interval: every how many episodes of a game one is saved.
+        num_threads: games stepped at the same time; default all.
+        seed: of the games' random choices.
+
+    Attributes:
+        map: the map that is played.
+        reward_term_names: the reward's terms.
+
+    Raises:
+        UnknownNameError: if a map, an AI, a race or a release does not exist.
+        GameNotFoundError: if the game, the map or pysc2 is not installed.
+        ValueError: if an argument is out of its range.
+    """
+
+    _is_closed = True  # until everything is there to be closed
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        map_name: str,
+        opponents: Sequence[str | None],
+        race: str = "random",
+        opponent_race: str = "random",
+        max_game_loops: int | None = None,
+        reward_weights: ArrayLike | None = None,
+        max_entities: int = MAX_ENTITIES,
+        guidance: HumanGuidance | None = None,
+        functions: Sequence[str] = (),
+        score_terms: Sequence[str] = (),
+        limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
+        process: ProcessSettings = ProcessSettings(),  # noqa: B008
+        replay_directory: str | Path | None = None,
+        replay_interval: int = 1,
+        num_threads: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        EzPickle.__init__(self, **arguments)
+        directory = game_directory()
+        self.map = find_map(map_name, directory)
+        self.rows = table_of_rows(self.map, opponents)
+        self.max_game_loops = self.map.max_game_loops if max_game_loops is None else max_game_loops
+        require_positive(
+            max_game_loops=self.max_game_loops,
+            max_entities=max_entities,
+            replay_interval=replay_interval,
+            num_threads=1 if num_threads is None else num_threads,
+        )
+        check_races(race, opponent_race, opponents, guidance)
+        self.num_envs = len(self.rows)
+        score_columns, allowed = score_term_columns(score_terms), allowed_functions(functions)
+        self.reward_term_names = names_of_terms(self.map, guidance, score_terms)
+        self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
+        self.single_observation_space = observation_space(max_entities=max_entities, with_value_scalars=True)
+        self.single_action_space: FunctionCallSpace = function_calls_space(max_entities)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
+        self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
+        settings = MatchSettings(
+            game_map=self.map,
+            map_data=(directory / "Maps" / self.map.path).read_bytes(),
+            races=(race, opponent_race),
+            start_process=process.starter(directory),
+            max_game_loops=self.max_game_loops,
+            load_timeout_seconds=process.start_timeout_seconds,
+            episodes_per_process=process.episodes_per_process,
+            replay_directory=None if replay_directory is None else Path(replay_directory),
+            replay_interval=replay_interval,
+            version_guard=process.version_guard(),
+        )
+        make_player = functools.partial(
+            Player,
+            limits=limits,
+            is_scored=self.map.is_scored,
+            guidance=guidance,
+            allowed=allowed,
+            score_terms=score_columns,
+        )
+        self._matches = self._make_matches(settings, opponents, make_player)
+        self._threads = ThreadPoolExecutor(num_threads or len(self._matches), thread_name_prefix="starcraft2-game")
+        self._is_closed = False
+        self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
+
+    def _make_matches(
+        self,
+        settings: MatchSettings,
+        opponents: Sequence[str | None],
+        make_player: Callable[..., Player],
+    ) -> list[Match]:
+        matches = []
+        for game, opponent in enumerate(opponents):
+            rows = np.flatnonzero(self.rows.game == game)
+            players = [make_player(self._buffers.row(int(row))) for row in rows]
+            ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None
+            matches.append(Match(settings, ai, players))
+        return matches
+
+    def _set_seeds(self, seed: int | None, chosen_games: NDArray[np.bool_]) -> None:
+        # A game's seeds depend only on `seed` and its index, whichever games are chosen.
+        sequences = np.random.SeedSequence(seed).spawn(self.rows.num_games)
+        for match, sequence, is_chosen in zip(self._matches, sequences, chosen_games, strict=True):
+            if is_chosen:
+                match.seed(sequence)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Begin new episodes and return observations and infos.
+
+        Args:
+            seed: starts the games' random choices over; None goes on with the ones before.
+            options: {"reset_mask": bool [num_envs]} resets only those rows; the observations of the others are
+                returned as they are.
+
+        Raises:
+            ValueError: if the mask has another shape or only one of a game's two rows.
+            GameCrashedError: if a game fails several times in a row.
+            GameVersionError: if it is another version than expected.
+        """
+        self._require_open()
+        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
+        super().reset(seed=seed)
+        if seed is not None:
+            self._set_seeds(seed, chosen)
+        self._finished[chosen[self.rows.game]] = True
+        self._buffers.clear_results(chosen[self.rows.game])
+        self._in_parallel([self._matches[game].begin for game in np.flatnonzero(chosen)])
+        self._finished[chosen[self.rows.game]] = False
+        return self._buffers.observations(), self._buffers.infos()
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Give the orders of `actions` [num_envs, 6 + K] and go on to the next decisions.
+
+        Returns:
+            observations; rewards float32 [num_envs]; terminated and truncated bool [num_envs]; infos with
+            "reward_terms" float32 [num_envs, terms], "elapsed_steps" int32 [num_envs] (game loops), "outcome" int8
+            [num_envs] (+1 won, 0 drawn, -1 lost, where the episode has ended) and "dropped" bool [num_envs] (the game
+            failed).
+
+        Raises:
+            ValueError: if the shape is wrong or an action is illegal under the row's mask; no game is stepped then.
+        """
+        self._require_open()
+        actions = np.asarray(actions)
+        self._check_actions(actions)
+        buffers, arrays = self._buffers, self._buffers.arrays
+        buffers.clear_results()
+        going_on = np.unique(self.rows.game[~self._finished])
+        self._in_parallel(
+            [functools.partial(self._matches[game].play, actions[self.rows.game == game]) for game in going_on]
+        )
+        self._finished |= arrays["terminated"] | arrays["truncated"]
+        rewards = arrays["reward_terms"] @ self.reward_weights
+        return buffers.observations(), rewards, arrays["terminated"], arrays["truncated"], buffers.infos()
+
+    def _check_actions(self, actions: NDArray[np.int64]) -> None:
+        expected = (self.num_envs, *self.single_action_space.shape)
+        if actions.shape != expected or actions.dtype.kind not in "iu":
+            raise ValueError(f"actions must be integers {expected}, got {actions.dtype} {actions.shape}")
+        masks, classes = (self._buffers.arrays[name] for name in (ACTION_MASK, ENTITY_CLASSES))
+        for row in np.flatnonzero(~self._finished & masks.any(1)):
+            problem = describe_illegal(actions[row], masks[row], classes[row], self.single_action_space)
+            if problem:
+                raise ValueError(f"illegal action: row {row}: {problem}; choose under observation['action_mask']")
+
+    def _in_parallel(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks in the threads, wait for all, and raise the first error."""
+        futures = [self._threads.submit(task) for task in tasks]
+        try:
+            wait(futures)
+        except BaseException:  # Ctrl-C does not wait for a game that hangs
+            for match in self._matches:
+                match.kill()
+            raise
+        for future in futures:
+            future.result()
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise GameCrashedError("this environment is closed; make a new one")
+
+    @property
+    def finished(self) -> NDArray[np.bool_]:
+        """Which rows' episodes have ended and wait for `reset`, [num_envs]."""
+        return self._finished.copy()
+
+    @property
+    def restarts(self) -> int:
+        """How many games that failed have been started anew."""
+        return sum(match.restarts for match in self._matches)
+
+    @property
+    def planned_restarts(self) -> int:
+        """How many games have been started anew after `episodes_per_process` episodes."""
+        return sum(match.planned_restarts for match in self._matches)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """How often games failed, by kind (see `faults.FAULT_KINDS`)."""
+        return dict(sum((match.faults for match in self._matches), Counter()))
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """Entries of the game's version; empty before the first reset."""
+        return dict(self._matches[0].version)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Ids of the games' processes."""
+        return [process_id for match in self._matches for process_id in match.process_ids]
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let the games quit."""
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                self._in_parallel([match.close for match in self._matches])
+            except RuntimeError:  # Python is exiting, and its threads take no more tasks
+                for match in self._matches:
+                    match.kill()
+            self._threads.shutdown()

@@ -1,0 +1,138 @@
+"""StarCraft II by the same path as every other game, played on the stand-in game."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.agent import Agent
+from agent.config import AgentConfig
+from envs.errors import GameNotFoundError, UnknownNameError
+from training import cli
+from training.checkpoint_compatibility import check_compatible
+from training.checkpoint_errors import CheckpointMismatchError
+from training.config import TrainConfig, from_dict, to_dict
+from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config, is_scored
+from training.environments import check_opponents, make_environment, opponents_of, place_of, spec_of
+from training.recipes import RECIPES
+from training.rollout import Rollout
+from training.run import load_agent, run_training
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def tiny(**environment: object) -> TrainConfig:
+    config = RECIPES["starcraft2_tiny"]()
+    return replace(
+        config,
+        environment=replace(config.environment, max_steps=400, **environment),
+        agent=AgentConfig.of_size("dummy"),
+        actors=replace(config.actors, num_actors=0, games_per_actor=2, unroll_length=4),
+        evaluation=replace(config.evaluation, games=2, games_at_once=2, max_steps=400),
+        total_steps=1000,
+        max_minutes=None,
+    )
+
+
+def test_configs_are_stored_and_read() -> None:
+    for name in ("starcraft2_tiny", "starcraft2_minigame", "starcraft2_simple64_1gpu"):
+        config = RECIPES[name]()
+        assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
+    assert is_scored(RECIPES["starcraft2_minigame"]().environment)
+    assert not is_scored(StarCraft2Config())
+
+
+def test_unknown_opponents_are_refused_with_close_matches() -> None:
+    check_opponents(StarCraft2Config(opponents=("very_hard", "hard:macro:zerg", SELF_PLAY, NO_OPPONENT)))
+    with pytest.raises(UnknownNameError, match="very_easy"):
+        check_opponents(StarCraft2Config(opponents=("very_esy",)))
+
+
+def test_without_the_game_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SC2PATH", str(tmp_path))
+    with pytest.raises(GameNotFoundError, match="SC2PATH"):
+        make_environment(StarCraft2Config(), 1, seed=0)
+
+
+def test_every_table_names_the_stand_in(stand_in: Path) -> None:
+    assert place_of(StarCraft2Config()).startswith("Simple64 (stand-in game STANDIN")
+    assert place_of(StarCraft2Config()).endswith("not StarCraft II)")
+
+
+def test_two_rows_of_self_play_are_one_game(stand_in: Path) -> None:
+    config = StarCraft2Config(map_name="Flat32", opponents=("very_easy", SELF_PLAY), max_steps=100_000)
+    assert opponents_of(config, 4) == ["very_easy", "very_easy", SELF_PLAY, SELF_PLAY]
+    with pytest.raises(ValueError, match="two rows one after the other"):
+        make_environment(config, 3, seed=0)
+    games = make_environment(config, 4, seed=0)
+    try:
+        assert games.num_envs == 4
+        rollout = Rollout(games, Agent(spec_of(games), AgentConfig.of_size("dummy")), unroll_length=6, seed=0)
+        trajectory, _ = rollout.collect()
+    finally:
+        games.close()
+    # Where only one side is asked, the row of the other holds no decision.
+    counts = trajectory.observations.decision_counts.reshape(4, 7)[:, :6]
+    assert counts[:2].all()
+    assert 0 < counts[2:].sum() <= counts[2:].size
+    assert len(trajectory.observations.decision["action"]) == counts.sum()
+
+
+def test_a_run_learns_stops_goes_on_and_refuses_another_version(stand_in: Path, tmp_path: Path) -> None:
+    run = run_training(tiny(), tmp_path / "run")
+    assert run.complete
+    assert run.identity["game"]["data_version"].startswith("STANDIN")
+    further = run_training(replace(tiny(), total_steps=2000), tmp_path / "run", resume=True)
+    assert further.progress.game_steps >= 2000
+    assert further.progress.updates > run.progress.updates
+    metadata = json.loads(next(Path(further.checkpoint).glob("*.json")).read_text())
+    assert metadata["game"] == further.identity["game"]
+    with pytest.raises(CheckpointMismatchError, match="data_version"):
+        check_compatible(metadata, {"game": {**metadata["game"], "data_version": "B89B5D6F"}})
+    agent, config, _ = load_agent(tmp_path / "run")
+    assert config.environment == tiny().environment
+    assert agent.config == AgentConfig.of_size("dummy")
+
+
+def test_games_that_crash_are_counted_and_none_of_their_episodes(
+    stand_in: Path, plan_faults: Callable[..., None]
+) -> None:
+    config = StarCraft2Config(map_name="Flat32", opponents=("very_easy",), max_steps=100_000)
+    games = make_environment(config, 2, seed=0)
+    try:
+        plan_faults({"kind": "crash", "request": "step", "at_request": 3})
+        rollout = Rollout(games, Agent(spec_of(games), AgentConfig.of_size("dummy")), unroll_length=8, seed=0)
+        trajectory, episodes = rollout.collect()
+        assert trajectory.truncated.any()
+        assert episodes == []
+        assert np.isfinite(trajectory.rewards).all()
+    finally:
+        games.close()
+
+
+def test_the_command_trains_evaluates_and_leaves_replays(
+    stand_in: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "run"
+    arguments = ["train", "--recipe", "starcraft2_tiny", "--run-dir", str(directory), "--agent-size", "dummy"]
+    arguments += ["--actors", "0", "--max-minutes", "None", "--total-steps", "500", "--actors.games-per-actor", "2"]
+    arguments += ["--actors.unroll-length", "4", "--environment.max-steps", "300", "--evaluation.max-steps", "300"]
+    assert cli.main([*arguments, "--evaluation.games", "2"]) == 0
+    assert "not StarCraft II), win rates" in capsys.readouterr().out
+    assert list((directory / "games").rglob("*.SC2Replay"))
+    played = json.loads((directory / "evaluation.json").read_text())
+    assert [row["opponent"] for row in played] == ["very_easy"]
+    assert "STANDIN" in played[0]["map"]
+
+
+def test_chance_plays_a_mini_game_for_its_score(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = ["--game", "starcraft2", "--agent", "random", "--games", "2", "--modes", "sampled", "--workers", "1"]
+    assert cli.main(["evaluate", *directory, "--opponents", "very_easy", "--map", "Flat32", "--max-steps", "200"]) == 0
+    assert "very_easy" in capsys.readouterr().out
+    assert cli.main(["evaluate", *directory, "--opponents", "very_esy", "--map", "Flat32"]) == 2
+    assert "did you mean" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""StarCraft II as training sees it: a batch of games from a config, and which game it is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config
+from training.rollout import BatchedEnvironment
+
+
+def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed: int) -> BatchedEnvironment:
+    """Return a batch of games with a row for each opponent; two rows of self-play are the two sides of one game.
+
+    Raises:
+        ValueError: if rows of self-play do not come in pairs, or a setting is out of its range.
+        GameNotFoundError: if the game, the map or pysc2 is not installed.
+    """
+    from envs.starcraft2.guidance import HumanGuidance
+    from envs.starcraft2.limits import ActionLimits
+    from envs.starcraft2.vector_env import StarCraft2VectorEnv
+
+    guidance = None if config.human_statistics is None else HumanGuidance.from_file(Path(config.human_statistics))
+    games: BatchedEnvironment = StarCraft2VectorEnv(
+        map_name=config.map_name,
+        opponents=_opponent_of_each_game(opponents),
+        race=config.race,
+        opponent_race=config.opponent_race,
+        max_game_loops=config.max_steps,
+        reward_weights=config.reward_weights or None,
+        guidance=guidance,
+        max_entities=config.max_entities,
+        functions=config.functions,
+        score_terms=config.score_terms,
+        limits=ActionLimits(max_actions=config.max_actions, min_delay=config.min_delay),
+        process=_process_settings(config),
+        replay_directory=config.replay_directory,
+        replay_interval=config.replay_interval,
+        seed=seed,
+    )
+    return games
+
+
+def check_starcraft2_opponents(opponents: Sequence[str]) -> None:
+    """Check that all opponents exist.
+
+    Raises:
+        UnknownNameError: for the first that does not, with close matches.
+    """
+    from envs.starcraft2.names import parse_opponent
+
+    for opponent in dict.fromkeys(opponents):
+        if opponent not in (SELF_PLAY, NO_OPPONENT):
+            parse_opponent(opponent)
+
+
+def starcraft2_build(config: StarCraft2Config) -> dict[str, Any]:
+    """Return what identifies the game: name, map, layout and, as the game itself says, version and data version."""
+    return {
+        "name": "starcraft2",
+        "map": config.map_name,
+        **_running_version(config.release),
+    }
+
+
+def mark_of(build: Mapping[str, Any]) -> str:
+    """Return what every table must say of a game that is not what its name promises; empty where it is."""
+    if build.get("name") == "starcraft2" and build.get("game") != "starcraft2":
+        return f"{build['game']} {build['data_version']}, not StarCraft II"
+    return ""
+
+
+@functools.cache
+def _running_version(release: str | None) -> dict[str, Any]:
+    """Start the game once and ask; what its folder says need not be true."""
+    from envs.starcraft2.process_settings import game_version
+
+    return dict(game_version(_process_settings(StarCraft2Config(release=release))))
+
+
+def _process_settings(config: StarCraft2Config) -> Any:
+    from envs.starcraft2.process_settings import ProcessSettings
+
+    return ProcessSettings(
+        release=config.release,
+        episodes_per_process=config.episodes_per_process,
+        request_timeout_seconds=config.request_timeout_seconds,
+    )
+
+
+def _opponent_of_each_game(opponents: Sequence[str]) -> list[str | None]:
+    games: list[str | None] = []
+    rows = iter(opponents)
+    for opponent in rows:
+        if opponent != SELF_PLAY:
+            games.append(opponent)
+        elif next(rows, None) == SELF_PLAY:
+            games.append(None)
+        else:
+            raise ValueError(
+                f"a game of {SELF_PLAY} takes two rows one after the other, got {list(opponents)}; let "
+                "actors.games_per_actor be even"
+            )
+    return games

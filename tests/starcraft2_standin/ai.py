@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RUSH, TIMING, MACRO = 2, 3, 5
 SUPPLY_LIMIT = 190.0
+HOME, SCOUTS = 14.0, 2
+"""Cells around the start that count as home; so many intruders are only scouts."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,23 @@ class Strength:
     first_wave: int
     """Army units before the first attack; later waves are larger."""
     gas: int
+    drafts_workers: bool
+    """Whether workers defend against more than a scout or two."""
     income: float
     """Minerals (and a third of it vespene) given for nothing per decision."""
 
 
 STRENGTHS = {
-    1: Strength(320, 12, 1, 1, 4, 0, 0.0),
-    2: Strength(224, 13, 1, 1, 5, 0, 0.0),
-    3: Strength(160, 15, 1, 2, 6, 0, 0.0),
-    4: Strength(112, 18, 1, 2, 8, 0, 0.0),
-    5: Strength(80, 20, 1, 3, 10, 0, 0.0),
-    6: Strength(56, 22, 1, 4, 12, 0, 0.0),
-    7: Strength(32, 22, 1, 5, 14, 1, 0.0),
-    8: Strength(16, 30, 2, 7, 16, 1, 1.0),
-    9: Strength(8, 36, 2, 9, 18, 1, 3.0),
-    10: Strength(8, 44, 3, 12, 20, 2, 8.0),
+    1: Strength(320, 12, 1, 1, 4, 0, False, 0.0),
+    2: Strength(224, 13, 1, 1, 5, 0, False, 0.0),
+    3: Strength(160, 15, 1, 2, 6, 0, False, 0.0),
+    4: Strength(112, 18, 1, 2, 8, 0, True, 0.0),
+    5: Strength(80, 20, 1, 3, 10, 0, True, 0.0),
+    6: Strength(56, 22, 1, 4, 12, 0, True, 0.0),
+    7: Strength(32, 22, 1, 5, 14, 1, True, 0.0),
+    8: Strength(16, 30, 2, 7, 16, 1, True, 1.0),
+    9: Strength(8, 36, 2, 9, 18, 1, True, 3.0),
+    10: Strength(8, 44, 3, 12, 20, 2, True, 8.0),
 }
 
 MAKERS = {1: 21, 2: 89, 3: 62}
@@ -224,10 +228,17 @@ def _wave(world: World, player: Player, strength: Strength, units: list[Unit]) -
     size = strength.first_wave * {RUSH: 0.6, TIMING: 1.0, MACRO: 1.4}.get(player.ai_build, 1.0)
     size *= 1.0 + 0.25 * player.memory.get("waves", 0.0)
     enemies = [unit for unit in world.units.values() if unit.owner in world.players and unit.owner != player.id]
-    intruder = next((e for e in enemies if abs(e.x - player.start[0]) < 16 and abs(e.y - player.start[1]) < 16), None)
+    home = player.start
+    intruders = [e for e in enemies if abs(e.x - home[0]) < HOME and abs(e.y - home[1]) < HOME and e.facts.weapons]
     idle = [unit for unit in army if not unit.orders and not unit.engaged]
-    if intruder is not None:
-        commands.command(world, player.id, ATTACK, [u.tag for u in idle], (intruder.x, intruder.y))
+    if intruders:
+        defenders = list(idle)
+        if strength.drafts_workers and len(army) < len(intruders) and len(intruders) > SCOUTS:
+            miners = [unit for unit in units if unit.facts.worker and economy.is_gathering(unit)]
+            drafted = sum(u.facts.worker and bool(u.orders) and u.orders[0].ability == ATTACK for u in units)
+            defenders += miners[: max(0, len(intruders) + 2 - drafted)]
+        place = (intruders[0].x, intruders[0].y)
+        commands.command(world, player.id, ATTACK, [unit.tag for unit in defenders], place)
     elif len(idle) >= min(40.0, size):
         structures = [unit for unit in enemies if unit.facts.structure]
         if structures:

@@ -223,13 +223,18 @@ def acquire(world: World) -> None:
         unit.locate(loop)
         if unit.type != LARVA:
             prey.append(unit)
-        armed = unit.facts.weapons and not unit.facts.worker and unit.done_at <= loop
+        armed = unit.facts.weapons and unit.done_at <= loop and (not unit.facts.worker or _told_to_attack(unit))
         if unit.engaged == 0 and armed and (unit.idle_or_attacking() or unit.orders[0].ability == HOLD):
             fighters.setdefault(unit.owner, []).append(unit)
     for owner, mine in fighters.items():
         foes = [unit for unit in prey if unit.owner != owner]
         if foes:
             _pick(world, mine, foes)
+
+
+def _told_to_attack(unit: Unit) -> bool:
+    """Return whether a worker is on its way to attack; otherwise workers do not fight by themselves."""
+    return bool(unit.orders) and unit.orders[0].ability == ATTACK
 
 
 def _pick(world: World, mine: list[Unit], foes: list[Unit]) -> None:

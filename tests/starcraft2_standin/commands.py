@@ -88,8 +88,7 @@ def command(
         target_tag: the target unit's tag, or 0.
         queue: append to the units' orders.
     """
-    units = [world.units[tag] for tag in tags if tag in world.units and world.units[tag].owner == player_id]
-    units = [unit for unit in units if not unit.carrier]
+    units = [unit for tag in tags if (unit := world.units.get(tag)) and unit.owner == player_id and not unit.carrier]
     if not units:
         return error_pb2.Error
     target = world.units.get(target_tag) if target_tag else None

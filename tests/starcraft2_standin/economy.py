@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from s2clientprotocol import sc2api_pb2 as sc_pb
 
 from . import combat
-from .facts import GATHER, LARVA, MULE, RETURN, SUPPLIERS, TOWN_HALLS, WORKERS, ZERG
+from .facts import GATHER, LARVA, MULE, NEUTRAL_OWNER, RETURN, SUPPLIERS, TOWN_HALLS, WORKERS, ZERG
 from .unit import Order, Player, Unit
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def release(world: World, unit: Unit) -> None:
     unit.mining = None
     if unit.engaged and unit.facts.worker:
         resource = world.units.get(unit.engaged)
-        if resource is not None and (resource.minerals or resource.vespene):
+        harvested = resource is not None and resource.owner in (NEUTRAL_OWNER, unit.owner)
+        if resource is not None and harvested and (resource.minerals or resource.vespene):
             resource.assigned = max(0, resource.assigned - 1)
             unit.engaged = 0
 

@@ -23,7 +23,8 @@ from typing import Any
 
 VARIABLE = "STARCRAFT2_STANDIN_FAULTS"
 FILE_NAME = "faults.json"
-KINDS = ("hang", "crash", "slow", "garbage")
+KINDS = ("hang", "freeze", "crash", "slow", "garbage")
+"""A hung game still ends on SIGTERM; a frozen one only on SIGKILL (or with its parent)."""
 
 
 @dataclass(frozen=True)

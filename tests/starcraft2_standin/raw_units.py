@@ -104,9 +104,17 @@ def build(
     )
     position = message.pos
     position.x, position.y, position.z = unit.x - view.offset[0], unit.y - view.offset[1], unit.z
-    if display != VISIBLE:
-        message.is_flying = facts.flying
-        return message
+    message.is_flying = facts.flying
+    if display == VISIBLE:
+        _add_details(view, message, unit, own)
+        if own:
+            _add_own(view, message, unit, harvesting)
+    return message
+
+
+def _add_details(view: View, message: raw_pb2.Unit, unit: Unit, own: bool) -> None:
+    """Add what everybody who sees the unit is told."""
+    facts, loop = unit.facts, view.world.loop
     message.health, message.health_max = unit.health, facts.health
     if facts.shield:
         message.shield, message.shield_max = unit.shield, facts.shield
@@ -116,7 +124,6 @@ def build(
         message.mineral_contents = unit.minerals
     if unit.vespene:
         message.vespene_contents = unit.vespene
-    message.is_flying = facts.flying
     message.is_active = _active(view, unit)
     if unit.hallucination and (own or _detected(view, unit)):
         message.is_hallucination = True
@@ -126,9 +133,6 @@ def build(
     owner = view.world.players.get(unit.owner)
     if owner is not None and owner.upgrades:
         _add_levels(message, unit, owner)
-    if own:
-        _add_own(view, message, unit, harvesting)
-    return message
 
 
 def _detected(view: View, unit: Unit) -> bool:

@@ -16,7 +16,7 @@ from s2clientprotocol import sc2api_pb2 as sc_pb
 
 from . import faults, relay
 from .install import BATTLE_NET_MAPS
-from .room import Room
+from .room import JOIN_TIMEOUT_SECONDS, Room
 from .session import GUEST_SEAT, IN_GAME, Session
 from .websocket import ConnectionLostError, WebSocket
 
@@ -39,7 +39,9 @@ class Application:
         self.faults = faults.load(installation)
         self.session = Session(self)
         self.quit = threading.Event()
-        self._guests: dict[int, Room] = {}
+        self.frozen = False
+        self._rooms: dict[int, Room] = {}
+        self._opened = threading.Condition()
         self._listeners: dict[int, socket.socket] = {}
         self._busy = threading.Lock()
 
@@ -92,12 +94,15 @@ class Application:
             if fault.kind == "garbage":
                 client.send(self.faults.generator.randbytes(64))
                 return
-            time.sleep(HANG_SECONDS if fault.kind == "hang" else fault.seconds)
+            self.frozen = fault.kind == "freeze"
+            time.sleep(fault.seconds if fault.kind == "slow" else HANG_SECONDS)
         client.send(self.session.handle(raw))
 
     def listen_for_guests(self, room: Room, port: int) -> None:
         """Let the second player's process join a room at a port."""
-        self._guests[port] = room
+        with self._opened:
+            self._rooms[port] = room
+            self._opened.notify_all()
         if port not in self._listeners:
             listener = _listen(LOOPBACK, port)
             self._listeners[port] = listener
@@ -113,18 +118,30 @@ class Application:
         session = Session(self)
         try:
             request = sc_pb.Request.FromString(relay.receive(connection))
-            session.enter(self._guests[port], request.join_game, GUEST_SEAT)
+            session.enter(self._take_room(port), request.join_game, GUEST_SEAT)
             answer = sc_pb.Response(status=IN_GAME)
             if session.view is not None:
                 answer.join_game.player_id = session.view.player.id
             relay.send(connection, answer.SerializeToString())
             while True:
                 relay.send(connection, session.handle(relay.receive(connection)))
-        except OSError:
+        except OSError as error:
+            LOGGER.info("guest gone: %s", error)
             if session.room is not None:
                 session.room.leave(GUEST_SEAT)
         finally:
             connection.close()
+
+    def _take_room(self, port: int) -> Room:
+        """Return the room that waits at a port, once: the guest may come before the host has opened the next one.
+
+        Raises:
+            TimeoutError: if none is opened.
+        """
+        with self._opened:
+            if not self._opened.wait_for(lambda: port in self._rooms, JOIN_TIMEOUT_SECONDS):
+                raise TimeoutError(f"no game waits at port {port}")
+            return self._rooms.pop(port)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -151,7 +168,7 @@ def run(arguments: list[str], installation: Path) -> int:
     options = _parse(arguments)
     parent = os.getppid()
     application = Application(installation)
-    signal.signal(signal.SIGTERM, lambda *_: application.quit.set())
+    signal.signal(signal.SIGTERM, lambda *_: None if application.frozen else application.quit.set())
     listener = _listen(LOOPBACK if options.listen in ("", "localhost") else options.listen, options.port)
     gc.freeze()
     threading.Thread(target=_accept, args=(application, listener), daemon=True).start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 pytest.importorskip("s2clientprotocol", reason="needs the extra [starcraft2]")
 
 from tests.envs.starcraft2.standin.clients import Client
+from tests.envs.starcraft2.standin.processes import Game
 from tests.starcraft2_standin.install import install
 
 
@@ -19,3 +21,16 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def client(installation: Path) -> Client:
     return Client(installation)
+
+
+@pytest.fixture
+def start(installation: Path) -> Iterator[Callable[..., Game]]:
+    games: list[Game] = []
+
+    def start_one(**environment: str) -> Game:
+        games.append(Game(installation, **environment))
+        return games[-1]
+
+    yield start_one
+    for game in games:
+        game.close()

@@ -47,7 +47,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 $(TOOLS): $(INSTALLED)
-	$(INSTALL) --editable '.[microrts,train,dev]'
+	$(INSTALL) --editable '.[microrts,starcraft2,train,dev]'
 	@touch $@
 
 clean:

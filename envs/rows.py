@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,19 @@ class RowTable:
     def num_games(self) -> int:
         """Number of games."""
         return len(self.ais)
+
+    def chosen_games(self, reset_mask: ArrayLike | None) -> NDArray[np.bool_]:
+        """Return which games a reset is for, [games]: all without a mask, else those of its rows.
+
+        Raises:
+            ValueError: if the mask is not bool [rows], or names only one of the two rows of a game.
+        """
+        if reset_mask is None:
+            return np.ones(self.num_games, np.bool_)
+        mask = np.asarray(reset_mask)
+        if mask.shape != (len(self),) or mask.dtype != np.bool_:
+            raise ValueError(f"reset_mask must be bool ({len(self)},), got {mask.dtype} {mask.shape}")
+        return self.games_of_rows(mask)
 
     def games_of_rows(self, row_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which games the rows of `row_mask` [rows] make up, [games].

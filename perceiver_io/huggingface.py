@@ -123,7 +123,7 @@ def _masked_language_model_config(published: Mapping[str, Any]) -> MaskedLanguag
 
 def _masked_language_model_slots(model: MaskedLanguageModel) -> Slots:
     return {
-        **_perceiver_io(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder"),
+        **perceiver_io_slots(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder"),
         "perceiver.input_preprocessor.embeddings.weight": model.inputs.embedding.weight.detach(),
         "perceiver.input_preprocessor.position_embeddings.weight": model.inputs.positions.positions.detach(),
         "perceiver.decoder.output_position_encodings.position_embeddings": model.queries.vectors.positions.detach(),
@@ -164,7 +164,7 @@ def _image_classifier_slots(model: ImageClassifier) -> Slots:
     readout, inputs, prefix = model.readout, model.inputs, "perceiver.input_preprocessor"
     if isinstance(readout, AverageReadout):
         raise ValueError("readout: expected 'query', as there is no published layout of the average")
-    slots = _perceiver_io(model.encoder, readout.decoder, "perceiver.decoder.decoder")
+    slots = perceiver_io_slots(model.encoder, readout.decoder, "perceiver.decoder.decoder")
     query = readout.query.vectors.positions.detach()
     slots["perceiver.decoder.decoder.output_position_encodings.position_embeddings"] = query
     if inputs.stem is not None:
@@ -187,7 +187,7 @@ def _optical_flow_config(published: Mapping[str, Any]) -> OpticalFlowConfig:
 
 def _optical_flow_slots(model: OpticalFlow) -> Slots:
     return {
-        **_perceiver_io(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder.decoder"),
+        **perceiver_io_slots(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder.decoder"),
         **_module("perceiver.input_preprocessor.conv_after_patches", model.inputs.to_features),
     }
 
@@ -213,7 +213,7 @@ def _multimodal_config(published: Mapping[str, Any]) -> MultimodalAutoencoderCon
 
 
 def _multimodal_slots(model: MultimodalAutoencoder) -> Slots:
-    slots = _perceiver_io(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder.decoder")
+    slots = perceiver_io_slots(model.perceiver_io.encoder, model.perceiver_io.decoder, "perceiver.decoder.decoder")
     for ours, theirs in (("audio", "audio"), ("video", "image"), ("label", "label")):
         slots[f"perceiver.input_preprocessor.padding.{theirs}"] = model.inputs.paddings[ours].detach()[None]
         slots[f"perceiver.input_preprocessor.mask.{theirs}"] = model.inputs.mask_tokens[ours].detach()[None]
@@ -225,7 +225,7 @@ def _multimodal_slots(model: MultimodalAutoencoder) -> Slots:
     return slots
 
 
-def _perceiver_io(encoder: PerceiverEncoder, decoder: PerceiverDecoder, decoder_prefix: str) -> Slots:
+def perceiver_io_slots(encoder: PerceiverEncoder, decoder: PerceiverDecoder, decoder_prefix: str) -> Slots:
     """Return the slots of latents, encoder and decoder, which has another prefix in the masked language model."""
     slots = {"perceiver.embeddings.latents": encoder.latents.detach()}
     slots |= _cross_attention("perceiver.encoder.cross_attention", encoder.cross_attention)

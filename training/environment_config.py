@@ -56,8 +56,12 @@ class StarCraft2Config:
     """Of opponents that do not name theirs."""
     max_steps: int = 28_800
     """Game loops after which a game is truncated."""
+    max_entities: int = 512
+    """Entity slots; where there are more, own units come first, then the nearest enemies."""
     reward_weights: tuple[float, ...] = ()
     """Weight of each of the game's reward terms; without any, 1 for all."""
+    functions: tuple[str, ...] = ()
+    """Names of pysc2's raw functions that the agent may call, beside no_op; by default all."""
     score_terms: tuple[str, ...] = ()
     """Entries of the game's score whose growth, in thousands, are reward terms of their own, such as
     killed_value_units."""

@@ -31,6 +31,8 @@ def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed:
         max_game_loops=config.max_steps,
         reward_weights=config.reward_weights or None,
         guidance=guidance,
+        max_entities=config.max_entities,
+        functions=config.functions,
         score_terms=config.score_terms,
         limits=ActionLimits(max_actions=config.max_actions, min_delay=config.min_delay),
         process=_process_settings(config),
@@ -56,12 +58,9 @@ def check_starcraft2_opponents(opponents: Sequence[str]) -> None:
 
 def starcraft2_build(config: StarCraft2Config) -> dict[str, Any]:
     """Return what identifies the game: name, map, layout and, as the game itself says, version and data version."""
-    from envs.starcraft2.observation import layout_sha256
-
     return {
         "name": "starcraft2",
         "map": config.map_name,
-        "layout_sha256": layout_sha256(),
         **_running_version(config.release),
     }
 
@@ -76,14 +75,9 @@ def mark_of(build: Mapping[str, Any]) -> str:
 @functools.cache
 def _running_version(release: str | None) -> dict[str, Any]:
     """Start the game once and ask; what its folder says need not be true."""
-    from envs.starcraft2.installation import game_directory
-    from envs.starcraft2.version import GameVersion
+    from envs.starcraft2.process_settings import game_version
 
-    process = _process_settings(StarCraft2Config(release=release)).starter(game_directory())()
-    try:
-        return GameVersion.of_ping(process.request("ping", lambda controller: controller.ping())).facts()
-    finally:
-        process.close()
+    return dict(game_version(_process_settings(StarCraft2Config(release=release))))
 
 
 def _process_settings(config: StarCraft2Config) -> Any:

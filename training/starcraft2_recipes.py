@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.config import AgentConfig
 from training.config import ActorConfig, EvaluationConfig, TrainConfig
 from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config
@@ -75,20 +77,31 @@ def starcraft2_tiny() -> TrainConfig:
             opponent_race="terran",
             opponents=("very_easy",),
             max_steps=8000,
+            max_entities=128,
+            functions=(
+                "Attack_pt",
+                "Attack_unit",
+                "Build_Barracks_pt",
+                "Build_SupplyDepot_pt",
+                "Harvest_Gather_unit",
+                "Train_Marine_quick",
+                "Train_SCV_quick",
+            ),
             score_terms=("killed_value_units", "killed_value_structures", "total_value_units", "collected_minerals"),
             reward_weights=(5.0, 5.0, 5.0, 2.0, 0.2),
         ),
-        agent=AgentConfig.of_size("small"),
+        # Half of a step's time would else go into the map.
+        agent=replace(AgentConfig.of_size("small"), map_channels=8),
         learner=LearnerConfig(
-            learning_rate=5e-4,
-            final_learning_rate=1e-4,
-            num_epochs=2,
+            learning_rate=1e-3,
+            final_learning_rate=2e-4,
+            num_epochs=1,
             num_minibatches=2,
             max_grad_norm=5.0,
             discounts=(0.9998,),
             entropy_cost=0.005,
         ),
-        actors=ActorConfig(num_actors=1, games_per_actor=8, unroll_length=32, queue_size=1),
+        actors=ActorConfig(num_actors=1, games_per_actor=16, unroll_length=32, queue_size=1),
         unrolls_per_update=1,
         evaluation=EvaluationConfig(opponents=("very_easy",), games=50, max_steps=8000, games_at_once=5),
         total_steps=50_000_000,

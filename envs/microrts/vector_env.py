@@ -158,7 +158,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         Raises:
             ValueError: if the mask has another shape or only one of a game's two rows.
         """
-        chosen = self._chosen_games(None if options is None else options.get("reset_mask"))
+        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
         super().reset(seed=seed)
         if seed is not None:
             self._set_seeds(seed, chosen)
@@ -202,14 +202,6 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         if self._games is None:
             raise GameCrashedError("this environment is closed; make a new one")
         return self._games
-
-    def _chosen_games(self, reset_mask: ArrayLike | None) -> NDArray[np.bool_]:
-        if reset_mask is None:
-            return np.ones(self.rows.num_games, np.bool_)
-        mask = np.asarray(reset_mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ValueError(f"reset_mask must be bool ({self.num_envs},), got {mask.dtype} {mask.shape}")
-        return self.rows.games_of_rows(mask)
 
     def _observations(self) -> dict[str, NDArray[Any]]:
         return {key: self._buffers[key] for key in self._observation_keys}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.function_calls import COMPONENT_NAMES, FIRST_SELECTED, FUNCTION, TARGET_ENTITY
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, SCALARS, VALUE_SCALARS
 from envs.starcraft2 import actions
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
@@ -36,6 +35,7 @@ class Player:
         limits: how often it may act.
         is_scored: whether the reward is the map's score.
         guidance: the human statistics that it is asked to follow, or None.
+        allowed: int8 [F], the functions that it may call at all; None allows every one.
         score_terms: entries of the game's score whose growth is rewarded (see `vector_arguments.score_term_columns`).
 
     Attributes:
@@ -49,9 +49,11 @@ class Player:
         *,
         is_scored: bool = False,
         guidance: HumanGuidance | None = None,
+        allowed: NDArray[np.int8] | None = None,
         score_terms: Sequence[int] = (),
     ) -> None:
         self._arrays, self._limits, self._is_scored, self._guidance = arrays, limits, is_scored, guidance
+        self._allowed = np.ones(len(FUNCTIONS), np.int8) if allowed is None else allowed
         self._score_terms = list(score_terms)
         self._followed: EpisodeGuidance | None = None
         self._budget = ActionBudget(limits)
@@ -108,7 +110,7 @@ class Player:
         if action[0] != _NO_OP:
             self._budget.record(game_loop)
         self.next_decision = self._budget.next_decision(game_loop, actions.delay(action))
-        self._last_action = _last_action(action, seen.tags)
+        self._last_action = actions.last_action(action, seen.tags)
         return orders
 
     def see(self, message: Any, *, outcome: int | None = None, truncated: bool = False) -> None:
@@ -137,7 +139,7 @@ class Player:
         self._seen = seen
         arrays[ACTION_MASK][:] = 0
         if outcome is None and not truncated and seen.game_loop >= self.next_decision:
-            arrays[ACTION_MASK][:] = self._function_mask(message, seen)
+            arrays[ACTION_MASK][:] = self._function_mask(seen)
 
     def share_opponent(self, opponent: Player) -> None:
         """Show the value functions what the opponent's observation tells."""
@@ -150,10 +152,10 @@ class Player:
             self._arrays[name][:] = 0
         self._arrays["truncated"][0] = self._arrays["dropped"][0] = True
 
-    def _function_mask(self, message: Any, seen: EncodedObservation) -> NDArray[np.int8]:
+    def _function_mask(self, seen: EncodedObservation) -> NDArray[np.int8]:
         assert self._masks is not None
         if self._budget.allows_order(seen.game_loop):
-            return self._masks(PlayerFacts.from_observation(message.observation), self._arrays[ENTITY_CLASSES])
+            return self._allowed & self._masks(PlayerFacts.from_encoded(seen), self._arrays[ENTITY_CLASSES])
         mask = np.zeros(len(FUNCTIONS), np.int8)
         mask[_NO_OP] = 1
         return mask
@@ -169,17 +171,3 @@ def _races(game_info: Any, player_id: int) -> tuple[str, str | None]:
         elif race != "random":
             others = race
     return mine, others
-
-
-def _last_action(action: NDArray[np.int64], tags: NDArray[np.int64]) -> LastAction:
-    entries = dict(zip(COMPONENT_NAMES[:FIRST_SELECTED], action.tolist(), strict=False))
-    function = FUNCTIONS[entries[FUNCTION]]
-    selected = action[FIRST_SELECTED:]
-    return LastAction(
-        function=entries[FUNCTION],
-        delay=entries["delay"],
-        queued=entries["queued"],
-        repeat=entries["repeat"],
-        selected_tags=tuple(tags[selected[selected < len(tags)]].tolist()),
-        target_tag=int(tags[entries[TARGET_ENTITY]]) if TARGET_ENTITY in function.arguments else 0,
-    )

@@ -49,6 +49,7 @@ class StarCraft2Env(gymnasium.Env[Observation, NDArray[np.int64]], EzPickle):
         reward_weights: ArrayLike | None = None,
         max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
+        functions: Sequence[str] = (),
         score_terms: Sequence[str] = (),
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008

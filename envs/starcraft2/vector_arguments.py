@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envs.rows import RowTable
+from envs.starcraft2.functions import FUNCTIONS
 from envs.starcraft2.game_maps import GameMap
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.names import NO_OPPONENT, RACES, check_name
@@ -44,6 +45,20 @@ def names_of_terms(
     if game_map.is_scored:
         raise ValueError(f"{game_map.name} is scored by the map itself: leave guidance out")
     return (*REWARD_TERM_NAMES, *score_terms)
+
+
+def allowed_functions(names: Sequence[str]) -> NDArray[np.int8]:
+    """Return a mask int8 [F] of the named functions and no_op; of all functions where none is named.
+
+    Raises:
+        UnknownNameError: for the first that is no function; close matches are in the message.
+    """
+    known = {function.name: function.index for function in FUNCTIONS}
+    for name in names:
+        check_name("function", name, known, hint="pysc2 lists its RAW_FUNCTIONS in pysc2.lib.actions")
+    allowed = np.full(len(FUNCTIONS), not names, np.int8)
+    allowed[[known["no_op"], *(known[name] for name in names)]] = 1
+    return allowed
 
 
 def score_term_columns(names: Sequence[str]) -> list[int]:

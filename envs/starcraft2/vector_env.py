@@ -32,6 +32,7 @@ from envs.starcraft2.player import Player
 from envs.starcraft2.process_settings import ProcessSettings
 from envs.starcraft2.row_buffers import RowBuffers
 from envs.starcraft2.vector_arguments import (
+    allowed_functions,
     check_races,
     checked_weights,
     names_of_terms,
@@ -65,6 +66,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         reward_weights: weight of each of `reward_term_names` in the reward.
         max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
         guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
+        functions: names of pysc2's raw functions that an agent may call, beside no_op; by default all.
         score_terms: entries of the game's score (`scalars.SCORE_NAMES`) whose growth, in thousands, are further terms
             of the reward.
         limits: how often an agent may act.
@@ -99,6 +101,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         reward_weights: ArrayLike | None = None,
         max_entities: int = MAX_ENTITIES,
         guidance: HumanGuidance | None = None,
+        functions: Sequence[str] = (),
         score_terms: Sequence[str] = (),
         limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
         process: ProcessSettings = ProcessSettings(),  # noqa: B008
@@ -121,7 +124,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         )
         check_races(race, opponent_race, opponents, guidance)
         self.num_envs = len(self.rows)
-        score_columns = score_term_columns(score_terms)
+        score_columns, allowed = score_term_columns(score_terms), allowed_functions(functions)
         self.reward_term_names = names_of_terms(self.map, guidance, score_terms)
         self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
         self.single_observation_space = observation_space(max_entities=max_entities, with_value_scalars=True)
@@ -142,7 +145,15 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             replay_interval=replay_interval,
             version_guard=process.version_guard(),
         )
-        self._matches = self._make_matches(settings, opponents, limits, guidance, score_columns)
+        make_player = functools.partial(
+            Player,
+            limits=limits,
+            is_scored=self.map.is_scored,
+            guidance=guidance,
+            allowed=allowed,
+            score_terms=score_columns,
+        )
+        self._matches = self._make_matches(settings, opponents, make_player)
         self._threads = ThreadPoolExecutor(num_threads or len(self._matches), thread_name_prefix="starcraft2-game")
         self._is_closed = False
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
@@ -151,22 +162,12 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self,
         settings: MatchSettings,
         opponents: Sequence[str | None],
-        limits: ActionLimits,
-        guidance: HumanGuidance | None,
-        score_columns: Sequence[int],
+        make_player: Callable[..., Player],
     ) -> list[Match]:
         matches = []
         for game, opponent in enumerate(opponents):
-            players = [
-                Player(
-                    self._buffers.row(int(row)),
-                    limits,
-                    is_scored=self.map.is_scored,
-                    guidance=guidance,
-                    score_terms=score_columns,
-                )
-                for row in np.flatnonzero(self.rows.game == game)
-            ]
+            rows = np.flatnonzero(self.rows.game == game)
+            players = [make_player(self._buffers.row(int(row))) for row in rows]
             ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None
             matches.append(Match(settings, ai, players))
         return matches
@@ -194,7 +195,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             GameVersionError: if it is another version than expected.
         """
         self._require_open()
-        chosen = self._chosen_games(None if options is None else options.get("reset_mask"))
+        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
         super().reset(seed=seed)
         if seed is not None:
             self._set_seeds(seed, chosen)
@@ -256,14 +257,6 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
     def _require_open(self) -> None:
         if self._is_closed:
             raise GameCrashedError("this environment is closed; make a new one")
-
-    def _chosen_games(self, reset_mask: ArrayLike | None) -> NDArray[np.bool_]:
-        if reset_mask is None:
-            return np.ones(self.rows.num_games, np.bool_)
-        mask = np.asarray(reset_mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ValueError(f"reset_mask must be bool ({self.num_envs},), got {mask.dtype} {mask.shape}")
-        return self.rows.games_of_rows(mask)
 
     @property
     def finished(self) -> NDArray[np.bool_]:

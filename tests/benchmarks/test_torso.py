@@ -77,7 +77,7 @@ def test_ours_gives_the_numbers_and_gradients_of_transformers_model(
     peer, own = torso.TORSOS["transformers"]().eval(), torso.TORSOS[torso.OURS]().eval()
     model = own.module.perceiver_io
     parameters = dict(peer.module.named_parameters(prefix="perceiver"))
-    for name, slot in huggingface._perceiver_io(model.encoder, model.decoder, "perceiver.decoder").items():
+    for name, slot in huggingface.perceiver_io_slots(model.encoder, model.decoder, "perceiver.decoder").items():
         slot.copy_(parameters.pop(name).detach())
     assert parameters == {}
     entities, mask = place.lists(4, 512, quarter=quarter)

@@ -23,7 +23,7 @@ from envs.starcraft2.process_settings import ProcessSettings
 from tests.envs.starcraft2.stand_in_games import is_alive, no_ops, play_until_finished, vector_env, wait_for_end
 
 Plan = Callable[..., None]
-IMPATIENT = ProcessSettings(request_timeout_seconds=1.0)
+IMPATIENT = ProcessSettings(request_timeout_seconds=1.5)
 
 
 @pytest.mark.parametrize("kind", ["hang", "crash", "garbage"])
@@ -74,17 +74,26 @@ def test_the_other_games_go_on(plan_faults: Plan) -> None:
 
 
 @pytest.mark.parametrize("request_name", ["create_game", "join_game", "data"])
-def test_a_game_that_fails_while_it_loads_is_started_anew(plan_faults: Plan, request_name: str) -> None:
-    settings = ProcessSettings(request_timeout_seconds=1.0, start_timeout_seconds=1.0)
-    with vector_env(["very_easy"], process=settings) as env:
+def test_a_game_that_fails_while_it_loads_is_started_anew(
+    plan_faults: Plan, monkeypatch: pytest.MonkeyPatch, request_name: str
+) -> None:
+    with vector_env(["very_easy"]) as env:
         env.reset()
-        plan_faults({"kind": "hang", "at_request": 1, "request": request_name})
         _kill(env.process_ids[0])
         env.step(no_ops(env))
-        threading.Timer(0.8, plan_faults).start()
+        plan_faults({"kind": "garbage", "at_request": 1, "request": request_name})
+        [match] = env._matches
+        drop = match._drop_game
+
+        def drop_and_mend(kind: str, error: Exception) -> None:
+            plan_faults()
+            drop(kind, error)
+
+        monkeypatch.setattr(match, "_drop_game", drop_and_mend)
         env.reset()
-        assert env.faults == {"crash": 1, "hang": 1}
+        assert env.faults == {"crash": 1, "garbage": 1}
         assert env.restarts == 2
+        assert not env.step(no_ops(env))[4]["dropped"].any()
 
 
 def test_a_game_that_always_fails_is_an_error(plan_faults: Plan) -> None:

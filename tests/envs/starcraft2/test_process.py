@@ -30,8 +30,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ping(process: GameProcess) -> object:
-    return process.request("ping", lambda controller: controller.ping())
+def ping(process: GameProcess, timeout_seconds: float | None = None) -> object:
+    return process.request("ping", lambda controller: controller.ping(), timeout_seconds=timeout_seconds)
 
 
 def program(tmp_path: Path, script: str) -> Path:
@@ -132,9 +132,9 @@ def test_faults_are_told_apart(
     stand_in: Path, temporary: Path, plan_faults: Plan, fault: dict[str, object], kind: str, message: str
 ) -> None:
     plan_faults({"at_request": 2, "request": "ping", **fault})
-    process = GameProcess(stand_in, request_timeout_seconds=0.5)
+    process = GameProcess(stand_in)
     with pytest.raises(GameFaultError, match=message) as caught:
-        ping(process)
+        ping(process, 0.5)
     assert caught.value.kind == kind
     assert pickle.loads(pickle.dumps(caught.value)).kind == kind
     process.kill()
@@ -144,8 +144,8 @@ def test_faults_are_told_apart(
 
 def test_a_slow_answer_is_waited_for(stand_in: Path, plan_faults: Plan) -> None:
     plan_faults({"kind": "slow", "seconds": 0.7, "at_request": 2, "request": "ping"})
-    process = GameProcess(stand_in, request_timeout_seconds=0.2)
-    process.request("ping", lambda controller: controller.ping(), timeout_seconds=10)
+    process = GameProcess(stand_in)
+    ping(process, 10)
     process.close()
 
 
@@ -159,7 +159,7 @@ def test_a_program_that_ends_at_once_says_why(tmp_path: Path, temporary: Path) -
 def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     folder = program(tmp_path, f'echo $$ >"{tmp_path}/pid"; exec sleep 600')
     with pytest.raises(GameFaultError, match="does not listen on port") as caught:
-        GameProcess(folder, start_timeout_seconds=0.5)
+        GameProcess(folder, start_timeout_seconds=2.0)
     assert caught.value.kind == HANG
     assert not is_alive(int((tmp_path / "pid").read_text()))
 

@@ -15,7 +15,7 @@ from envs.spaces import ACTION_MASK, ENTITY_CATEGORIES, ENTITY_CLASSES, ENTITY_M
 from envs.starcraft2.functions import FUNCTION_BY_NAME
 from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.process_settings import ProcessSettings
-from envs.starcraft2.scalars import SCALAR_SLICES, SHARED_SIZE
+from envs.starcraft2.scalars import SCALAR_SLICES, SCORE_NAMES, SHARED_SIZE
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 from tests.envs.starcraft2.stand_in_games import (
     SMALL_MAP,
@@ -309,6 +309,23 @@ def test_few_slots_keep_own_units() -> None:
         assert observation[ENTITY_CLASSES][0, :, 0].all()  # of a townhall and twelve workers
         for step in range(20):
             observation, *_ = env.step(random_actions(env, observation, step))
+
+
+def test_growth_of_the_score_is_rewarded_beside_win_and_loss() -> None:
+    with vector_env(["very_easy"], score_terms=("collected_minerals", "spent_minerals")) as env:
+        assert env.reward_term_names == ("win_loss", "collected_minerals", "spent_minerals")
+        observation, infos = env.reset()
+        collected = SCALAR_SLICES["score"].start + SCORE_NAMES.index("collected_minerals")
+        start = np.expm1(observation[SCALARS][0, collected])
+        total = infos["reward_terms"][0].copy()
+        for _ in range(30):
+            observation, *_, infos = env.step(no_ops(env, 32))
+            total += infos["reward_terms"][0]
+        grown = np.expm1(observation[SCALARS][0, collected]) - start
+        assert grown > 100
+        np.testing.assert_allclose(total, [0, grown / 1000, 0], rtol=1e-3)
+    with pytest.raises(UnknownNameError, match="did you mean collected_minerals"):
+        StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy"], score_terms=("collected_mineral",))
 
 
 def test_replays_are_saved_and_named(tmp_path: Path) -> None:

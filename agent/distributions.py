@@ -19,18 +19,28 @@ class MaskedCategorical:
         logits: [X, ..., n].
         mask: [X, ..., n], True where the choice is legal; None if all are.
         name: what is chosen, for error messages.
+        decisions: [X] which of a batch's decisions these are, for error messages; None if all.
 
     Raises:
         ValueError: if a choice has no legal option; the message names it and the decision.
     """
 
-    def __init__(self, logits: Float[Tensor, "X ... n"], mask: Bool[Tensor, "X ... n"] | None, *, name: str) -> None:
+    def __init__(
+        self,
+        logits: Float[Tensor, "X ... n"],
+        mask: Bool[Tensor, "X ... n"] | None,
+        *,
+        name: str,
+        decisions: Int[Tensor, " X"] | None = None,
+    ) -> None:
         if mask is not None:
             stuck = ~mask.any(-1)
             if stuck.any():
+                row = stuck.nonzero()[0, 0]
+                decision = row if decisions is None else decisions[row]
                 raise ValueError(
-                    f"{name} of decision {stuck.nonzero()[0, 0]} has no legal choice; forbid the functions that read "
-                    "it, and leave decisions without a legal function out of the batch"
+                    f"{name} of decision {decision} has no legal choice; forbid the functions that read it, and leave "
+                    "decisions without a legal function out of the batch"
                 )
             logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
         self.log_probs = F.log_softmax(logits, -1)

@@ -93,7 +93,11 @@ def _timed(function: Callable[[], object], device: str) -> tuple[float, float]:
 
 
 def _acting(agent: Agent, steps: int) -> list[tuple[float, float]]:
-    """Return the seconds, and those of the processors, of acting steps on single observations, packing included."""
+    """Return the seconds, and those of the processor, of acting steps on single observations, by one thread.
+
+    Packing the observation is included.
+    """
+    torch.set_num_threads(1)
     seen = observations(steps + 2, np.random.default_rng(1))
     is_first = torch.zeros(1, dtype=torch.bool)
 

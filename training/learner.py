@@ -41,6 +41,15 @@ class Learner:
             raise ValueError("teacher_kl_cost is set but there is no teacher: name one, or set the cost to 0")
         if teacher is not None and teacher.spec != agent.spec:
             raise ValueError("the teacher was made for other observations or actions: choose one of the same game")
+        if (
+            teacher is not None
+            and agent.spec.action.function_call
+            and teacher.config.selection != agent.config.selection
+        ):
+            raise ValueError(
+                f"the teacher selects units by {teacher.config.selection}, the agent by {agent.config.selection}: a "
+                "divergence needs one agent.selection for both"
+            )
         for name, values in (
             ("discounts", config.discounts),
             ("trace_decay", config.trace_decays),

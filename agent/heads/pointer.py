@@ -88,7 +88,7 @@ class TargetPointer(EntityPointer, SingleChoiceHead):
     def distribution(self, output: Float[Tensor, "Y C"], readers: Readers) -> MaskedCategorical:
         """Return the distribution of the target."""
         logits = torch.bmm(readers.keys, self.to_query(output)[..., None])[..., 0]
-        return MaskedCategorical(logits, self.allowed(readers), name="target_entity")
+        return MaskedCategorical(logits, self.allowed(readers), name="target_entity", decisions=readers.index)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class PointerSelection(EntityPointer):
         log_prob = torch.zeros_like(output[:, 0])
         for step in range(self.max_selected):
             queries, state = self._queries(output, (total / max(step, 1))[:, None], state)
-            distribution = self._picks(queries, keys, left[:, None], first_step=step)
+            distribution = self._picks(queries, keys, left[:, None], readers, first_step=step)
             choice = distribution.choose(generator, greedy=greedy)
             log_prob = log_prob + torch.where(done, 0.0, distribution.log_prob(choice)[:, 0])
             pick = torch.where(done, end, choice[:, 0])
@@ -172,7 +172,7 @@ class PointerSelection(EntityPointer):
         picked_at = picked_at.scatter(1, picks, steps.expand_as(picks))[:, None, :end]
         left = self.allowed(readers)[:, None] & (picked_at >= steps[:, None])
         queries, _ = self._queries(output, means, None)
-        return TakenPicks(self._picks(queries, keys, left, first_step=0), picks, steps <= counts[:, None])
+        return TakenPicks(self._picks(queries, keys, left, readers, first_step=0), picks, steps <= counts[:, None])
 
     def _queries(
         self, output: Tensor, means: Float[Tensor, "Y L P"], state: tuple[Tensor, Tensor] | None
@@ -188,6 +188,8 @@ class PointerSelection(EntityPointer):
         queries: Float[Tensor, "Y L P"],
         keys: Float[Tensor, "Y E P"],
         left: Bool[Tensor, "Y L E"],
+        readers: Readers,
+        *,
         first_step: int,
     ) -> MaskedCategorical:
         """Return the distributions of picks among the units that are left; the last choice is the end."""
@@ -195,4 +197,4 @@ class PointerSelection(EntityPointer):
         logits = torch.cat([torch.bmm(queries, keys.transpose(1, 2)), end[..., None]], -1)
         can_end = torch.arange(first_step, first_step + left.shape[1], device=left.device) > 0
         legal = torch.cat([left, can_end[:, None].expand(*left.shape[:2], 1)], -1)
-        return MaskedCategorical(logits, legal, name="selected")
+        return MaskedCategorical(logits, legal, name="selected", decisions=readers.index)

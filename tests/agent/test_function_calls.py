@@ -369,8 +369,9 @@ def test_every_parameter_gets_a_gradient(config: AgentConfig) -> None:
 def test_a_call_without_units_to_select_is_an_error_that_names_it() -> None:
     for config in (DUMMY, dataclasses.replace(DUMMY, selection="parallel")):
         agent = make_agent(config)
-        observation = games.random_observation(13, [3, 3])
-        observation[ENTITY_CLASSES][1] = 0
-        observation[ACTION_MASK][1] = [0, 1, 0, 0, 0, 0]
-        with pytest.raises(ValueError, match=r"selected of decision . has no legal choice"):
+        observation = games.random_observation(13, [3, 3, 3])
+        observation[ENTITY_CLASSES][2] = 0
+        observation[ACTION_MASK][:2] = [1, 0, 0, 0, 0, 0]
+        observation[ACTION_MASK][2] = [0, 1, 0, 0, 0, 0]
+        with pytest.raises(ValueError, match="selected of decision 2 has no legal choice"):
             act(agent, pack_observation(observation, agent.spec))

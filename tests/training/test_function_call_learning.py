@@ -91,6 +91,13 @@ def test_resumed_learning_is_bit_equal() -> None:
     assert all(torch.equal(value, fresh.state_dict()[name]) for name, value in agent.state_dict().items())
 
 
+def test_a_teacher_that_selects_units_another_way_is_refused() -> None:
+    agent = make_rollout(DUMMY, 1, 1).agent
+    other = make_rollout(dataclasses.replace(DUMMY, selection="parallel"), 1, 1).agent
+    with pytest.raises(ValueError, match="the teacher selects units by parallel, the agent by pointer"):
+        Learner(agent, LearnerConfig(teacher_kl_cost=1.0), teacher=other)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("selection", "updates", "threshold"), [("pointer", 24, 0.75), ("parallel", 14, 0.5)])
 def test_it_learns_to_choose_functions_units_and_targets(selection: Any, updates: int, threshold: float) -> None:

@@ -103,7 +103,9 @@ def starcraft2_tiny() -> TrainConfig:
         ),
         actors=ActorConfig(num_actors=1, games_per_actor=16, unroll_length=32, queue_size=1),
         unrolls_per_update=1,
-        evaluation=EvaluationConfig(opponents=("very_easy",), games=50, max_steps=8000, games_at_once=5),
+        evaluation=EvaluationConfig(
+            opponents=("very_easy",), games=50, max_steps=8000, games_at_once=5, untrained_baseline=True
+        ),
         total_steps=50_000_000,
         max_minutes=45.0,
     )

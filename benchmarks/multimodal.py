@@ -24,7 +24,7 @@ KINDS = ("disc", "square", "diamond", "cross")
 FRAMES, SIZE, SAMPLES_PER_FRAME, SAMPLES_PER_PATCH = 8, 16, 64, 16
 RADIUS, LOWEST, HIGHEST = 4.0, 1.0, 3.0
 AUDIO_QUERIES, VIDEO_QUERIES = 32, 256
-VIDEO_WEIGHT, LABEL_WEIGHT = 4.0, 0.3
+AUDIO_WEIGHT, VIDEO_WEIGHT, LABEL_WEIGHT = 2.0, 4.0, 0.2
 TEST_CLIPS, TINY_TEST_CLIPS, MEAN_CLIPS = 256, 8, 1024
 AUDIO_RANGE, VIDEO_RANGE = 2.0, 1.0
 
@@ -106,7 +106,7 @@ def run(seed: int, schedule: Schedule, test: Clips) -> Run:
         seen = random_indices(counts["video"], VIDEO_QUERIES, generator=generator)
         output = model(audio, video, audio_indices=heard, video_indices=seen)
         return (
-            F.mse_loss(output.audio, model.audio_targets(audio, heard))
+            AUDIO_WEIGHT * F.mse_loss(output.audio, model.audio_targets(audio, heard))
             + VIDEO_WEIGHT * F.mse_loss(output.video, model.video_targets(video, seen))
             + LABEL_WEIGHT * F.cross_entropy(output.label_logits, labels)
         )

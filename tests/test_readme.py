@@ -116,13 +116,14 @@ def test_every_figure_was_measured() -> None:
 def test_pip_installs_what_there_is() -> None:
     from envs.microrts.installation import GAME_INSTALL_COMMAND
 
-    torso, extras, game = commands_of("pip install")
+    torso, microrts, game, starcraft2 = commands_of("pip install")
     assert torso == "pip install ."
-    named = re.fullmatch(r"pip install '\.\[(.+)\]'", extras)
-    assert named
-    assert set(named.group(1).split(",")) <= set(
-        importlib.metadata.metadata("perceiver-star").get_all("Provides-Extra") or []
-    )
+    for extras in (microrts, starcraft2):
+        named = re.fullmatch(r"pip install '\.\[(.+)\]'", extras)
+        assert named
+        assert set(named.group(1).split(",")) <= set(
+            importlib.metadata.metadata("perceiver-star").get_all("Provides-Extra") or []
+        )
     assert game == GAME_INSTALL_COMMAND
 
 

@@ -101,6 +101,7 @@ def starcraft2_tiny() -> TrainConfig:
             # What an order does to the score shows within half a minute, winning takes the whole game.
             discounts=(0.9998, 0.998, 0.998, 0.998, 0.998),
             entropy_cost=0.005,
+            final_entropy_cost=0.0005,
         ),
         actors=ActorConfig(num_actors=1, games_per_actor=16, unroll_length=32, queue_size=1),
         unrolls_per_update=1,

@@ -64,7 +64,7 @@ class StarCraft2Config:
     """Names of pysc2's raw functions that the agent may call, beside no_op; by default all."""
     score_terms: tuple[str, ...] = ()
     """Entries of the game's score whose growth, in thousands, are reward terms of their own, such as
-    killed_value_units."""
+    killed_value_units or total_damage_dealt.life."""
     human_statistics: str | None = None
     """A file of human statistics z; then pseudo-rewards for following them are terms of their own."""
     max_actions: int | None = 22

@@ -87,8 +87,8 @@ def starcraft2_tiny() -> TrainConfig:
                 "Train_Marine_quick",
                 "Train_SCV_quick",
             ),
-            score_terms=("killed_value_units", "killed_value_structures", "total_value_units", "collected_minerals"),
-            reward_weights=(5.0, 5.0, 5.0, 2.0, 0.2),
+            score_terms=("killed_value_units", "killed_value_structures", "total_damage_dealt.life"),
+            reward_weights=(5.0, 5.0, 5.0, 2.0),
         ),
         # Half of a step's time would else go into the map.
         agent=replace(AgentConfig.of_size("small"), map_channels=8),
@@ -99,7 +99,7 @@ def starcraft2_tiny() -> TrainConfig:
             num_minibatches=4,
             max_grad_norm=5.0,
             # What an order does to the score shows within half a minute, winning takes the whole game.
-            discounts=(0.9998, 0.998, 0.998, 0.998, 0.998),
+            discounts=(0.9998, 0.999, 0.999, 0.999),
             entropy_cost=0.005,
             final_entropy_cost=0.0005,
         ),

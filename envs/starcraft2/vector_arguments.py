@@ -13,7 +13,7 @@ from envs.starcraft2.game_maps import GameMap
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.names import NO_OPPONENT, RACES, check_name
 from envs.starcraft2.rewards import REWARD_TERM_NAMES, WIN_LOSS
-from envs.starcraft2.scalars import SCORE_NAMES
+from envs.starcraft2.scalars import SCORE_DETAIL_NAMES, SCORE_NAMES
 
 
 def table_of_rows(game_map: GameMap, opponents: Sequence[str | None]) -> RowTable:
@@ -68,11 +68,12 @@ def score_term_columns(names: Sequence[str]) -> list[int]:
         UnknownNameError: for the first that is none; close matches are in the message.
         ValueError: if one stands twice.
     """
+    known = (*SCORE_NAMES, *SCORE_DETAIL_NAMES)
     for name in names:
-        check_name("entry of the score", name, SCORE_NAMES)
+        check_name("entry of the score", name, known)
     if len(set(names)) != len(names):
         raise ValueError(f"score_terms must differ, got {tuple(names)}")
-    return [SCORE_NAMES.index(name) for name in names]
+    return [known.index(name) for name in names]
 
 
 def require_positive(**values: float) -> None:

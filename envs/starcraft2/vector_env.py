@@ -67,8 +67,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
         guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
         functions: names of pysc2's raw functions that an agent may call, beside no_op; by default all.
-        score_terms: entries of the game's score (`scalars.SCORE_NAMES`) whose growth, in thousands, are further terms
-            of the reward.
+        score_terms: entries of the game's score (`scalars.SCORE_NAMES` and `SCORE_DETAIL_NAMES`) whose growth, in
+            thousands, are further terms of the reward.
         limits: how often an agent may act.
         process: how the game's processes are started, watched and renewed.
         replay_directory: where replays are saved; None saves none.

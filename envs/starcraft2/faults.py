@@ -22,6 +22,9 @@ _COMMUNICATION_ERRORS = (
     websocket.WebSocketException,
     DecodeError,
     OSError,
+    # pysc2's own words for observations that are none and for numbers that no name of the protocol has.
+    ValueError,
+    RuntimeError,
 )
 
 
@@ -54,6 +57,8 @@ def faults_reported(doing: str, process: Any) -> Iterator[None]:
     """
     try:
         yield
+    except GameFaultError:
+        raise
     except _COMMUNICATION_ERRORS as error:
         message = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
         if _any_cause(error, (websocket.WebSocketTimeoutException, TimeoutError)):

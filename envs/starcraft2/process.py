@@ -245,7 +245,10 @@ def _exit_status(process: subprocess.Popen[bytes]) -> str | None:
     """Return how a process ended, None if it has not."""
     if process.returncode is None and hasattr(os, "waitid"):
         # Not waited for before its group is killed: until then the system gives its id to no other process.
-        end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # another thread kills it, and has this moment waited for its end
+            return "a status that was already taken"
         return None if end is None else f"status or signal {end.si_status}"
     code = process.poll()
     return None if code is None else f"status {code}"

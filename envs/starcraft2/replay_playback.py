@@ -159,13 +159,7 @@ class Playback:
         return bool(message.player_result) or bool(self._process.controller.status_ended)
 
     def _observe(self) -> Any:
-        try:
-            message = self._process.request("observation", lambda controller: controller.observe())
-        except (ValueError, RuntimeError) as error:
-            if isinstance(error, GameFaultError):
-                raise
-            # pysc2's own words for observations that are none.
-            raise GameFaultError(GARBAGE, f"the game answered 'observation' with nothing to see: {error}") from error
+        message = self._process.request("observation", lambda controller: controller.observe())
         if not message.observation.HasField("raw_data"):
             raise GameFaultError(GARBAGE, "the game answered 'observation' without raw data")
         self._game_loop = int(message.observation.game_loop)

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from envs.errors import GameCrashedError, GameNotFoundError
+from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.faults import CRASH, GARBAGE, HANG, START, GameFaultError
-from envs.starcraft2.process import GameProcess, free_ports
+from envs.starcraft2.process import GameProcess, _exit_status, free_ports
 from tests.envs.starcraft2.stand_in_games import is_alive, wait_for_end
 
 Plan = Callable[..., None]
@@ -41,6 +42,15 @@ def program(tmp_path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return tmp_path / "game"
+
+
+def one_player_game(folder: Path) -> object:
+    create = sc_pb.RequestCreateGame()
+    create.local_map.map_path = "Melee/Flat32.SC2Map"
+    create.local_map.map_data = (folder / "Maps/Melee/Flat32.SC2Map").read_bytes()
+    create.player_setup.add(type=sc_pb.Participant)
+    create.player_setup.add(type=sc_pb.Computer, race=1, difficulty=1)
+    return create
 
 
 def test_a_game_starts_in_a_group_of_its_own_and_quits(stand_in: Path, temporary: Path) -> None:
@@ -140,6 +150,31 @@ def test_faults_are_told_apart(
     process.kill()
     assert not is_alive(process.pid)
     assert not list(temporary.iterdir())
+
+
+def test_a_stub_of_an_observation_without_a_result_is_garbage(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = sc_pb.ResponseObservation(observation=sc_pb.Observation(game_loop=2**32 - 1))
+    process = GameProcess(stand_in)
+    process.request("create_game", lambda controller: controller.create_game(one_player_game(stand_in)))
+    process.request(
+        "join_game",
+        lambda controller: controller.join_game(
+            sc_pb.RequestJoinGame(race=1, options=sc_pb.InterfaceOptions(raw=True))
+        ),
+    )
+    monkeypatch.setattr(process.controller._client, "send", lambda **_: stub)
+    with pytest.raises(GameFaultError, match="Expect a player result") as caught:
+        process.request("observation", lambda controller: controller.observe())
+    assert caught.value.kind == GARBAGE
+    process.kill()
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="only where ends are looked at without taking them")
+def test_an_end_that_another_thread_has_just_taken_is_an_end() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitpid(process.pid, 0)  # as Popen.wait does a moment before it sets returncode
+        assert process.returncode is None
+        assert _exit_status(process) is not None
 
 
 def test_a_slow_answer_is_waited_for(stand_in: Path, plan_faults: Plan) -> None:

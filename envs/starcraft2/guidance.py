@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from envs.starcraft2.conditioning import Statistic
 from envs.starcraft2.coordinates import Grid
+from envs.starcraft2.entity_columns import PLACEHOLDER
 from envs.starcraft2.human_statistics import (
     HIDE_BUILD_ORDER_PROBABILITY,
     HIDE_CUMULATIVE_PROBABILITY,
@@ -28,6 +29,7 @@ from envs.starcraft2.rewards import ACTIVATION_PROBABILITY, sample_activation
 
 _OWN = 1
 _TAG, _UNIT_TYPE, _ALLIANCE = COLUMN["tag"], COLUMN["unit_type"], COLUMN["alliance"]
+_HALLUCINATION, _DISPLAY_TYPE = COLUMN["hallucination"], COLUMN["display_type"]
 _POSITION = [COLUMN["x"], COLUMN["y"]]
 
 
@@ -56,7 +58,9 @@ class EpisodeGuidance:
             effects: its `Effect` messages.
             grid: of its positions.
         """
-        own = seen.raw_units[seen.raw_units[:, _ALLIANCE] == _OWN]
+        units = seen.raw_units
+        exists = (units[:, _HALLUCINATION] == 0) & (units[:, _DISPLAY_TYPE] != PLACEHOLDER)
+        own = units[(units[:, _ALLIANCE] == _OWN) & exists]
         self._progress.update(
             own[:, _TAG],
             own[:, _UNIT_TYPE],

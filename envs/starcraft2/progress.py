@@ -103,7 +103,8 @@ class PlayerProgress:
         """Take note of an observation.
 
         Args:
-            tags, unit_types, positions: of the own units [N], [N], [N, 2] (world x and y), hallucinations left out.
+            tags, unit_types, positions: of the own units [N], [N], [N, 2] (world x and y), without hallucinations and
+                places where a building is only planned.
             upgrades: ids of the upgrades that are done.
             effects: ids of the effects that the player has on the map now.
             game_loop: now; only told in the log.

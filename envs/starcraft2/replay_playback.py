@@ -16,6 +16,7 @@ from envs.starcraft2.abilities import costs_from_game
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.actions import from_protobuf, keep_allowed, last_action, no_op
 from envs.starcraft2.compatibility import sc_pb
+from envs.starcraft2.entity_columns import PLACEHOLDER
 from envs.starcraft2.faults import GARBAGE, GameFaultError
 from envs.starcraft2.game import interface_options
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
@@ -173,7 +174,11 @@ def _timed_actions(message: Any) -> list[TimedAction]:
 
 def _note(progress: PlayerProgress, message: Any) -> None:
     raw = message.observation.raw_data
-    units = [unit for unit in raw.units if unit.alliance == _OWN and not unit.is_hallucination]
+    units = [
+        unit
+        for unit in raw.units
+        if unit.alliance == _OWN and not unit.is_hallucination and unit.display_type != PLACEHOLDER
+    ]
     progress.update(
         np.array([unit.tag for unit in units], np.int64),
         np.array([unit.unit_type for unit in units], np.int64),

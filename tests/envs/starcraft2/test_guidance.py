@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from envs.spaces import ENTITY_CLASSES, SCALARS
+from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.conditioning import unit_build_item
+from envs.starcraft2.entity_columns import PLACEHOLDER
 from envs.starcraft2.functions import FUNCTION_BY_NAME
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.human_statistics import BuildStep, HumanStatistic, write_statistics
+from envs.starcraft2.observation import ObservationEncoder
 from envs.starcraft2.rewards import REWARD_TERM_NAMES
 from envs.starcraft2.scalars import SCALAR_SLICES
 from tests.envs.starcraft2.stand_in_games import no_ops, vector_env
@@ -102,3 +105,21 @@ def test_files_are_read_and_probabilities_checked(tmp_path: Path) -> None:
     assert HumanGuidance.from_file(tmp_path / "z.json", activation=0.5).statistics == (statistic(),)
     with pytest.raises(ValueError, match="activation must be a probability from 0 to 1, got 2"):
         guidance(activation=2)
+
+
+def test_hallucinations_and_planned_buildings_are_not_built() -> None:
+    info = sc_pb.ResponseGameInfo()
+    info.start_raw.map_size.x = info.start_raw.map_size.y = 64
+    encoder = ObservationEncoder(info)
+    followed = guidance().begin(np.random.default_rng(0), race="terran", opponent_race=None, map_name="Flat32")
+
+    def rewards(*units: dict[str, Any]) -> list[float]:
+        message = sc_pb.ResponseObservation()
+        for tag, unit in enumerate(units, 1):
+            message.observation.raw_data.units.add(tag=tag, unit_type=SCV, alliance=1, **unit)
+        return followed.step(encoder.encode(message), (), encoder.grid).tolist()
+
+    assert not any(rewards())
+    planned, feigned, real = {"display_type": PLACEHOLDER}, {"is_hallucination": True}, {"display_type": 1}
+    assert not any(rewards(planned, feigned))
+    assert rewards(planned, feigned, real)[1] == 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envs.rows import RowTable
-from envs.starcraft2.functions import FUNCTIONS
+from envs.starcraft2.functions import FUNCTION_BY_ABILITY, FUNCTIONS
 from envs.starcraft2.game_maps import GameMap
 from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.names import NO_OPPONENT, RACES, check_name
@@ -52,10 +52,18 @@ def allowed_functions(names: Sequence[str]) -> NDArray[np.int8]:
 
     Raises:
         UnknownNameError: for the first that is no function; close matches are in the message.
+        ValueError: for the first that no agent is offered, whatever it names: the camera, and specific functions.
     """
     known = {function.name: function.index for function in FUNCTIONS}
     for name in names:
         check_name("function", name, known, hint="pysc2 lists its RAW_FUNCTIONS in pysc2.lib.actions")
+        function = FUNCTIONS[known[name]]
+        if function.kind == "camera":
+            raise ValueError(f"functions: {name} changes nothing of what the raw interface shows; leave it out")
+        if function.general_id:
+            general = FUNCTION_BY_ABILITY.get((function.general_id, function.kind))
+            remedy = f"name the general {general.name}" if general else "leave it out"
+            raise ValueError(f"functions: {name} is one of several that a general function stands for; {remedy}")
     allowed = np.full(len(FUNCTIONS), not names, np.int8)
     allowed[[known["no_op"], *(known[name] for name in names)]] = 1
     return allowed

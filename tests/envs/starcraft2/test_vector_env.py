@@ -225,6 +225,14 @@ def test_a_player_that_has_acted_too_often_may_only_wait() -> None:
         assert orders == 6  # 60 game loops hold the orders of two windows
 
 
+def test_only_the_functions_that_are_named_can_be_called() -> None:
+    names = ["Train_SCV_quick", "Attack_pt"]
+    with vector_env(["very_easy"], functions=names) as env:
+        observation, _ = env.reset()
+        expected = sorted(FUNCTION_BY_NAME[name].index for name in ("no_op", *names))
+        assert np.flatnonzero(observation[ACTION_MASK][0]).tolist() == expected
+
+
 def test_a_minimum_delay_is_kept() -> None:
     with vector_env(["very_easy"], limits=ActionLimits(min_delay=7)) as env:
         env.reset()
@@ -357,6 +365,9 @@ def test_replays_are_saved_and_named(tmp_path: Path) -> None:
         ({"race": "teran"}, "did you mean terran"),
         ({"opponents": ["veryeasy"]}, "did you mean very_easy"),
         ({"map_name": "Simple46"}, "did you mean Simple"),
+        ({"functions": ["Attack_ponit"]}, "did you mean"),
+        ({"functions": ["Attack_Attack_unit"]}, "name the general Attack_unit"),
+        ({"functions": ["raw_move_camera"]}, "leave it out"),
     ],
 )
 def test_bad_arguments_are_refused(settings: dict[str, Any], message: str) -> None:

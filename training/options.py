@@ -27,6 +27,7 @@ from training.recipes import get_recipe
 from training.recording import OUR_NAME, GameRecording
 from training.run import environment_spec, load_agent
 from training.run_directory import RunDirectory
+from training.starcraft2_games import on_map
 
 DEFAULT_RECIPE = "quickstart"
 DEFAULT_MAP = "maps/8x8/basesWorkers8x8A.xml"
@@ -202,6 +203,8 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     if is_scored(environment):
         if options.opponents != (ALL_OPPONENTS,):
             raise ConfigError(f"{environment.map_name} has no opponents: leave --opponents out")
+        if isinstance(environment, StarCraft2Config) and options.max_steps is not None:
+            environment = replace(environment, max_steps=evaluation.max_steps)
         episodes = plan_episodes(environment, evaluation, [name], place=place_of(environment), seed=options.seed)
         return Evaluation({name: player}, [], episodes)
     assert not isinstance(environment, GymnasiumConfig)
@@ -269,7 +272,7 @@ def _environment(map_name: str | None, trained: TrainConfig | None, game: str = 
     if isinstance(environment, GymnasiumConfig):
         raise ConfigError(f"{environment.env_id} has no maps: leave --map out")
     if isinstance(environment, StarCraft2Config):
-        return replace(environment, map_name=map_name)
+        return on_map(environment, map_name)
     return replace(environment, map_path=map_name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,21 @@ def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed:
         seed=seed,
     )
     return games
+
+
+def on_map(config: StarCraft2Config, map_name: str) -> StarCraft2Config:
+    """Return the same games on another map: without opponents where it is for one player, with some where it is not.
+
+    Raises:
+        UnknownNameError: if there is no such map.
+        GameNotFoundError: if the game or the map is not installed.
+    """
+    from envs.starcraft2.game_maps import find_map
+
+    if find_map(map_name).is_scored:
+        return replace(config, map_name=map_name, opponents=(NO_OPPONENT,))
+    opponents = tuple(name for name in config.opponents if name != NO_OPPONENT)
+    return replace(config, map_name=map_name, opponents=opponents or StarCraft2Config().opponents)
 
 
 def check_starcraft2_opponents(opponents: Sequence[str]) -> None:

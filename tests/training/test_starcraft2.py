@@ -22,6 +22,7 @@ from training.environments import check_opponents, make_environment, opponents_o
 from training.recipes import RECIPES
 from training.rollout import Rollout
 from training.run import load_agent, run_training
+from training.starcraft2_games import on_map
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -130,9 +131,24 @@ def test_the_command_trains_evaluates_and_leaves_replays(
     assert "STANDIN" in played[0]["map"]
 
 
-def test_chance_plays_a_mini_game_for_its_score(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_chance_plays_against_an_ai_and_for_the_score_of_a_mini_game(
+    stand_in: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     directory = ["--game", "starcraft2", "--agent", "random", "--games", "2", "--modes", "sampled", "--workers", "1"]
     assert cli.main(["evaluate", *directory, "--opponents", "very_easy", "--map", "Flat32", "--max-steps", "200"]) == 0
     assert "very_easy" in capsys.readouterr().out
     assert cli.main(["evaluate", *directory, "--opponents", "very_esy", "--map", "Flat32"]) == 2
     assert "did you mean" in capsys.readouterr().err
+    assert cli.main(["evaluate", *directory, "--map", "MoveToBeacon", "--max-steps", "200"]) == 0
+    assert "mean return" in capsys.readouterr().out
+    assert cli.main(["evaluate", *directory, "--map", "MoveToBeacon", "--opponents", "easy"]) == 2
+    assert "MoveToBeacon has no opponents" in capsys.readouterr().err
+
+
+def test_another_map_has_opponents_of_its_kind(stand_in: Path) -> None:
+    config = StarCraft2Config(opponents=("hard", SELF_PLAY), max_entities=64)
+    mini_game = on_map(config, "MoveToBeacon")
+    assert is_scored(mini_game)
+    assert mini_game.max_entities == 64
+    assert on_map(config, "Flat32") == replace(config, map_name="Flat32")
+    assert on_map(mini_game, "Flat32").opponents == ("very_easy",)

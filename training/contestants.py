@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,6 @@ def _difference(expected: AgentSpec, got: AgentSpec) -> str:
         sizes = [f"{entities.width}x{entities.height}" for entities in (expected.entities, got.entities)]
         if sizes[0] != sizes[1]:
             return f"it was trained on maps of {sizes[0]} cells, this one has {sizes[1]}; choose a map of its size"
-    names = ("entities", "num_scalars", "plane_shape", "action", "reward_terms")
+    names = (field.name for field in fields(AgentSpec))
     name = next(name for name in names if getattr(expected, name) != getattr(got, name))
     return f"it was trained with {name} {getattr(expected, name)}, this one has {getattr(got, name)}"

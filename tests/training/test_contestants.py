@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from agent import Agent, AgentConfig
+from agent.interface import AgentSpec
 from training.config import EvaluationConfig
 from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
 from training.environment_config import MicroRTSConfig
@@ -98,3 +99,10 @@ def test_a_map_of_another_size_is_refused(agent: Agent) -> None:
     with pytest.raises(ValueError, match="trained on maps of 8x8 cells, this one has 16x16; choose a map of its size"):
         AgentContestant(agent).check(larger)
     AgentContestant(agent).check(environment_spec(ENVIRONMENT))
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(AgentSpec)])
+def test_what_does_not_fit_is_named(agent: Agent, name: str) -> None:
+    other: dict[str, Any] = {name: None}
+    with pytest.raises(ValueError, match=f"trained with {name} .*this one has None"):
+        AgentContestant(agent).check(dataclasses.replace(agent.spec, **other))

@@ -21,7 +21,7 @@ from training.checkpoint_compatibility import check_compatible, with_later_field
 from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
 from training.config import TrainConfig, config_checked, from_dict, to_dict
-from training.environment_config import EnvironmentConfig
+from training.environment_config import EnvironmentConfig, StarCraft2Config
 from training.environments import check_opponents, game_build, make_environment, spec_of
 from training.learner import Learner
 from training.loop import Progress, Update, restore_training_state, training_loop, training_state
@@ -205,7 +205,8 @@ def environment_spec(config: EnvironmentConfig) -> AgentSpec:
         ValueError: if there is no such game, map or opponent, or the agent can't play it.
     """
     check_opponents(config)
-    environment = make_environment(config, 1, seed=0)
+    # A game of self-play has two rows.
+    environment = make_environment(config, 2 if isinstance(config, StarCraft2Config) else 1, seed=0)
     try:
         return spec_of(environment)
     finally:

@@ -21,7 +21,7 @@ from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config
 from training.environments import check_opponents, make_environment, opponents_of, place_of, spec_of
 from training.recipes import RECIPES
 from training.rollout import Rollout
-from training.run import load_agent, run_training
+from training.run import environment_spec, load_agent, run_training
 from training.starcraft2_games import on_map
 
 pytestmark = pytest.mark.timeout(300)
@@ -82,6 +82,14 @@ def test_two_rows_of_self_play_are_one_game(stand_in: Path) -> None:
     assert counts[:2].all()
     assert 0 < counts[2:].sum() <= counts[2:].size
     assert len(trajectory.observations.decision["action"]) == counts.sum()
+
+
+def test_a_run_can_be_self_play_alone(stand_in: Path, tmp_path: Path) -> None:
+    config = tiny(opponents=(SELF_PLAY,))
+    assert environment_spec(config.environment).num_value_scalars
+    run = run_training(config, tmp_path / "run")
+    assert run.progress.episodes
+    assert run.progress.episodes % 2 == 0
 
 
 def test_a_run_learns_stops_goes_on_and_refuses_another_version(stand_in: Path, tmp_path: Path) -> None:

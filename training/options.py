@@ -200,11 +200,12 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
         max_steps=_max_steps(options.max_steps, trained, options.game),
     )
     environment = _environment(options.map_name, trained, options.game)
+    if isinstance(environment, StarCraft2Config):  # whose games are processes of a gigabyte or more
+        evaluation = replace(evaluation, games_at_once=trained.evaluation.games_at_once if trained else 2)
+        environment = replace(environment, max_steps=options.max_steps or environment.max_steps)
     if is_scored(environment):
         if options.opponents != (ALL_OPPONENTS,):
             raise ConfigError(f"{environment.map_name} has no opponents: leave --opponents out")
-        if isinstance(environment, StarCraft2Config) and options.max_steps is not None:
-            environment = replace(environment, max_steps=evaluation.max_steps)
         episodes = plan_episodes(environment, evaluation, [name], place=place_of(environment), seed=options.seed)
         return Evaluation({name: player}, [], episodes)
     assert not isinstance(environment, GymnasiumConfig)

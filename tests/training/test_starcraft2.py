@@ -19,6 +19,7 @@ from training.checkpoint_errors import CheckpointMismatchError
 from training.config import TrainConfig, from_dict, to_dict
 from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config, is_scored
 from training.environments import check_opponents, make_environment, opponents_of, place_of, spec_of
+from training.options import EvaluateOptions, prepare_evaluation
 from training.recipes import RECIPES
 from training.rollout import Rollout
 from training.run import environment_spec, load_agent, run_training
@@ -151,6 +152,18 @@ def test_chance_plays_against_an_ai_and_for_the_score_of_a_mini_game(
     assert "mean return" in capsys.readouterr().out
     assert cli.main(["evaluate", *directory, "--map", "MoveToBeacon", "--opponents", "easy"]) == 2
     assert "MoveToBeacon has no opponents" in capsys.readouterr().err
+
+
+def test_evaluate_starts_few_games_at_once(stand_in: Path) -> None:
+    options = EvaluateOptions(agent="random", game="starcraft2", opponents=("easy",), map_name="Flat32", games=5)
+    matches = prepare_evaluation(options).matches
+    assert [batch.num_games for batch in matches] == [2, 2, 1]
+    assert {batch.environment.max_steps for batch in matches} == {28_800}
+    episodes = prepare_evaluation(
+        EvaluateOptions(agent="random", game="starcraft2", map_name="MoveToBeacon", games=3, max_steps=7)
+    ).episodes
+    assert [batch.num_games for batch in episodes if batch.mode == "sampled"] == [2, 1]
+    assert {batch.environment.max_steps for batch in episodes} == {7}
 
 
 def test_another_map_has_opponents_of_its_kind(stand_in: Path) -> None:

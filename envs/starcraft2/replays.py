@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import count, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ def convert_replays(
 
     Args:
         paths: the replays.
-        output_directory: made if missing; shards are named after the replay, the player and their number.
+        output_directory: made if missing; shards are named after the replay, with a number
+            where several have the same name, the player and their number.
         directory: the game's folder; default the one that is found.
         settings: which replays to use and how.
 
@@ -132,6 +133,7 @@ class _Converter:
         self._directory, self._output, self._settings, self._report = directory, output_directory, settings, report
         self._space: FunctionCallSpace = function_calls_space(settings.max_entities)
         self._layout = layout_sha256()
+        self._stems: set[str] = set()
 
     def convert_all(self, version: ReplayVersion, paths: Sequence[Path]) -> None:
         installed = list_builds(self._directory)
@@ -183,6 +185,7 @@ class _Converter:
         if info.game_duration_loops < self._settings.min_game_loops:
             raise ReplayError("too short", f"{info.game_duration_loops} game loops")
         facts = GameVersion.of_ping(process.request("ping", lambda controller: controller.ping())).facts()
+        stem = self._unused_stem(path)
         for index, player in enumerate(info.player_info):
             reason = self._reason_against(player)
             if reason:
@@ -195,7 +198,16 @@ class _Converter:
                 map_data=self._map_data(info.local_map_path),
                 load_timeout_seconds=self._settings.load_timeout_seconds,
             )
-            self._convert_view(playback, path, info, index, facts)
+            self._convert_view(playback, path, stem, info, index, facts)
+
+    def _unused_stem(self, path: Path) -> str:
+        """Return how a replay's shards are named: as the replay, with a number where another one had that name."""
+        name = path.name.removesuffix(".SC2Replay")
+        stem = next(
+            stem for number in count(1) if (stem := f"{name}-{number}" if number > 1 else name) not in self._stems
+        )
+        self._stems.add(stem)
+        return stem
 
     def _reason_against(self, player: Any) -> str:
         """Return why a player's game is not used, "" if it is."""
@@ -211,7 +223,9 @@ class _Converter:
         path = self._directory / "Maps" / local_map_path
         return path.read_bytes() if local_map_path and path.is_file() else None
 
-    def _convert_view(self, playback: Playback, path: Path, info: Any, index: int, facts: dict[str, Any]) -> None:
+    def _convert_view(
+        self, playback: Playback, path: Path, stem: str, info: Any, index: int, facts: dict[str, Any]
+    ) -> None:
         survey = playback.survey()
         plan, left_out = plan_decisions(survey.actions, first_loop=survey.first_loop, last_loop=survey.last_loop)
         player = info.player_info[index]
@@ -233,7 +247,8 @@ class _Converter:
             for first in range(0, len(plan), self._settings.decisions_per_shard):
                 rows = list(islice(decisions, self._settings.decisions_per_shard))
                 part = replace(header, first_decision=first, is_last=first + len(rows) == len(plan))
-                written.append(self._write(part, statistic, rows, len(written)))
+                target = self._output / f"{stem}_player{header.player_id}_{len(written):04d}.npz"
+                written.append(self._write(target, part, statistic, rows))
                 left_out.update(count_left_out(rows))
         except BaseException:  # half a game is none
             for shard in written:
@@ -245,11 +260,9 @@ class _Converter:
         self._report.left_out.update(left_out)
 
     def _write(
-        self, header: ShardHeader, statistic: HumanStatistic, rows: Sequence[RecordedDecision], number: int
+        self, target: Path, header: ShardHeader, statistic: HumanStatistic, rows: Sequence[RecordedDecision]
     ) -> Path:
         arrays = join_rows([row.observation for row in rows], [(row.call, row.is_order, row.game_loop) for row in rows])
-        stem = header.source.removesuffix(".SC2Replay")
-        target = self._output / f"{stem}_player{header.player_id}_{number:04d}.npz"
         write_shard(target, Shard(header, statistic, arrays))
         return target
 

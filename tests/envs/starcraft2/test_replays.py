@@ -224,6 +224,19 @@ def test_a_game_that_fails_is_started_anew(
     assert all("_player1_" in path.name for path in report.shards)
 
 
+def test_replays_of_the_same_name_do_not_overwrite_each_other(played: Played, tmp_path: Path) -> None:
+    copies = [tmp_path / folder / "same.SC2Replay" for folder in ("one", "two")]
+    for copy in copies:
+        copy.parent.mkdir()
+        copy.write_bytes(played.replay.read_bytes())
+    report = convert_replays(
+        copies, tmp_path / "shards", directory=played.folder, settings=ReplaySettings(decisions_per_shard=1000)
+    )
+    names = [f"{stem}_player{player}_0000.npz" for stem in ("same", "same-2") for player in (1, 2)]
+    assert [path.name for path in report.shards] == names
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == sorted(names)
+
+
 def test_half_a_game_is_not_left_behind(played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
 

@@ -84,7 +84,7 @@ def opponents_of(config: EnvironmentConfig, num_games: int, *, first_game: int =
 
 
 def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None = None) -> None:
-    """Check that all opponents exist: those of the config, or the given ones.
+    """Check that all opponents exist: those of the config, or the given ones, against which strength is measured.
 
     Raises:
         UnknownNameError: for the first that does not, with close matches.
@@ -94,12 +94,13 @@ def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None =
         if opponents:
             raise ValueError(f"{config.env_id} has no opponents, got {', '.join(opponents)}")
         return
+    are_given = opponents is not None
     if opponents is None:
         opponents = config.opponents
         if not opponents:
             raise ValueError("environment.opponents is empty: name at least one AI")
     if isinstance(config, StarCraft2Config):
-        check_starcraft2_opponents(opponents)
+        check_starcraft2_opponents(opponents, ais_only=are_given)
         return
     from envs.microrts.ais import ai_factory
 

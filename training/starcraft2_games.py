@@ -59,8 +59,12 @@ def on_map(config: StarCraft2Config, map_name: str) -> StarCraft2Config:
     return replace(config, map_name=map_name, opponents=opponents or StarCraft2Config().opponents)
 
 
-def check_starcraft2_opponents(opponents: Sequence[str]) -> None:
+def check_starcraft2_opponents(opponents: Sequence[str], *, ais_only: bool = False) -> None:
     """Check that all opponents exist.
+
+    Args:
+        opponents: their names.
+        ais_only: whether they must be AIs: against itself or nobody an agent wins nothing.
 
     Raises:
         UnknownNameError: for the first that does not, with close matches.
@@ -68,7 +72,7 @@ def check_starcraft2_opponents(opponents: Sequence[str]) -> None:
     from envs.starcraft2.names import parse_opponent
 
     for opponent in dict.fromkeys(opponents):
-        if opponent not in (SELF_PLAY, NO_OPPONENT):
+        if ais_only or opponent not in (SELF_PLAY, NO_OPPONENT):
             parse_opponent(opponent)
 
 

@@ -53,6 +53,9 @@ def test_unknown_opponents_are_refused_with_close_matches() -> None:
     check_opponents(StarCraft2Config(opponents=("very_hard", "hard:macro:zerg", SELF_PLAY, NO_OPPONENT)))
     with pytest.raises(UnknownNameError, match="very_easy"):
         check_opponents(StarCraft2Config(opponents=("very_esy",)))
+    for name in (SELF_PLAY, NO_OPPONENT):  # nothing to measure strength against
+        with pytest.raises(UnknownNameError, match="Weakest first: very_easy"):
+            check_opponents(StarCraft2Config(), ["easy", name])
 
 
 def test_without_the_game_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -228,10 +228,13 @@ class Match:
             seed=self._seed,
             version=self.version,
         )
+        # The episode itself is complete, whatever becomes of its replay.
         try:
             save_replay(settings.replay_directory, self._game.save_replay(), record)
-        except GameFaultError as fault:  # the episode itself is complete
+        except GameFaultError as fault:
             self._drop_game(fault.kind, fault)
+        except OSError as error:
+            _logger.warning("the replay of an episode is not saved: %s", error)
 
     def _drop_game(self, kind: str, error: Exception) -> None:
         self.faults[kind] += 1

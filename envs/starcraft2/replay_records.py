@@ -55,6 +55,9 @@ def save_replay(directory: Path, replay: bytes, record: ReplayRecord) -> Path:
     """Write a replay and, beside it, its record as JSON; return the replay's path.
 
     The name tells map, races, opponent, result, length and time (UTC); a number is added where that exists.
+
+    Raises:
+        OSError: if the folder is not writable or the disk is full; nothing is left behind then.
     """
     directory.mkdir(parents=True, exist_ok=True)
     stem = record.file_stem(datetime.now(timezone.utc))
@@ -64,8 +67,13 @@ def save_replay(directory: Path, replay: bytes, record: ReplayRecord) -> Path:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             continue
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(replay)
-        path.with_suffix(".json").write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(replay)
+            path.with_suffix(".json").write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+        except BaseException:
+            for part in (path, path.with_suffix(".json")):
+                part.unlink(missing_ok=True)
+            raise
         return path
     raise FileExistsError(f"there are already 10,000 replays named {stem} in {directory}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +83,19 @@ def score_term_columns(names: Sequence[str]) -> list[int]:
     if len(set(names)) != len(names):
         raise ValueError(f"score_terms must differ, got {tuple(names)}")
     return [known.index(name) for name in names]
+
+
+def made_directory(path: str | Path | None) -> Path | None:
+    """Return a folder for replays, made where it is missing; None for None.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    if path is None:
+        return None
+    directory = Path(path)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def require_positive(**values: float) -> None:

@@ -35,6 +35,7 @@ from envs.starcraft2.vector_arguments import (
     allowed_functions,
     check_races,
     checked_weights,
+    made_directory,
     names_of_terms,
     require_positive,
     score_term_columns,
@@ -52,9 +53,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
     itself: a row whose episode has ended is left untouched by `step` until `reset` names it.
 
     A game that hangs, dies or answers nonsense is killed and counted: its rows are truncated with outcome 0 and marked
-    in infos["dropped"], and the next reset starts it anew.
-
-    Observations and results are views of buffers which the next call overwrites.
+    in infos["dropped"], and the next reset starts it anew. Observations and results are views of buffers which the next
+    call overwrites.
 
     Args:
         map_name: a name of `known_maps()` such as Simple64, or a map's path below the game's folder Maps.
@@ -84,6 +84,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         UnknownNameError: if a map, an AI, a race or a release does not exist.
         GameNotFoundError: if the game, the map or pysc2 is not installed.
         ValueError: if an argument is out of its range.
+        OSError: if the folder for replays cannot be made.
     """
 
     _is_closed = True  # until everything is there to be closed
@@ -141,7 +142,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             max_game_loops=self.max_game_loops,
             load_timeout_seconds=process.start_timeout_seconds,
             episodes_per_process=process.episodes_per_process,
-            replay_directory=None if replay_directory is None else Path(replay_directory),
+            replay_directory=made_directory(replay_directory),
             replay_interval=replay_interval,
             version_guard=process.version_guard(),
         )

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from envs.starcraft2.replay_records import ReplayRecord, save_replay
 
 RECORD: dict[str, Any] = {
@@ -38,3 +40,10 @@ def test_odd_names_stay_in_the_directory_and_the_stand_in_is_marked(tmp_path: Pa
     path = save_replay(tmp_path, b"", record)
     assert path.parent == tmp_path
     assert path.name.startswith("stand-in_..-odd-map_")
+
+
+def test_half_a_replay_is_not_left_behind(tmp_path: Path) -> None:
+    record = ReplayRecord(**{**RECORD, "version": {"game": object()}})  # no JSON
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        save_replay(tmp_path, b"data", record)
+    assert not list(tmp_path.iterdir())

@@ -353,6 +353,22 @@ def test_replays_are_saved_and_named(tmp_path: Path) -> None:
     assert all((tmp_path / name).stat().st_size > 500 for name in names)
 
 
+def test_a_replay_that_cannot_be_saved_takes_no_episode_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with vector_env(["very_easy"], max_game_loops=40, replay_directory=tmp_path / "replays") as env:
+        (tmp_path / "replays").rmdir()
+        (tmp_path / "replays").write_text("in the way")
+        env.reset()
+        infos = play_until_finished(env)
+        assert infos["truncated"].all()
+        assert not infos["dropped"].any()
+        assert "the replay of an episode is not saved" in caplog.text
+        assert not env.faults
+    with pytest.raises(FileExistsError):
+        StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy"], replay_directory=tmp_path / "replays")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -37,6 +37,7 @@ class MicroRTSConfig:
 
 
 SELF_PLAY, NO_OPPONENT = "self_play", "none"
+"""Stand for the opponent where the agent plays against itself, and where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

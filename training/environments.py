@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.interface import AgentSpec
 from training.environment_config import (
+    NO_OPPONENT,
     EnvironmentConfig,
     GymnasiumConfig,
     MicroRTSConfig,
@@ -15,9 +16,6 @@ from training.environment_config import (
 )
 from training.rollout import BatchedEnvironment
 from training.starcraft2_games import check_starcraft2_opponents, make_starcraft2, mark_of, starcraft2_build
-
-NO_OPPONENT = "environment"
-"""Stands for the opponent where there is none."""
 
 
 def make_environment(

@@ -13,7 +13,7 @@ import torch
 
 from agent.agent import Agent
 from training.config import TrainConfig
-from training.environments import NO_OPPONENT
+from training.environment_config import NO_OPPONENT
 from training.learner import Learner
 from training.sources import Experience, ExperienceSource
 

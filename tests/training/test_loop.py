@@ -13,12 +13,15 @@ import torch
 from agent import Agent, AgentConfig
 from tests.agent import games
 from tests.training.test_trajectory import random_trajectory
+from training.environment_config import EnvironmentConfig, GymnasiumConfig
+from training.environments import opponents_of
 from training.learner import Learner
 from training.learner_config import LearnerConfig
 from training.loop import EpisodeStatistics, Progress, policy_lag, restore_training_state, training_loop, training_state
 from training.recipes import tiny
 from training.rollout import Episode
 from training.sources import Experience
+from training.starcraft2_recipes import starcraft2_minigame
 from training.trajectory import Trajectory
 
 
@@ -124,6 +127,14 @@ def test_statistics_cover_the_last_hundred_episodes_of_each_opponent() -> None:
     }
     statistics.add(Experience([], [("Rush", won)] * 75, {}))
     assert statistics.metrics()["charts/win_rate/Rush"] == 0.75
+
+
+@pytest.mark.parametrize("config", [GymnasiumConfig(), starcraft2_minigame().environment])
+def test_nothing_is_won_where_there_is_no_opponent(config: EnvironmentConfig) -> None:
+    opponents = opponents_of(config, 2)
+    statistics = EpisodeStatistics()
+    statistics.add(Experience([], [(opponent, Episode(2.0, 30, 1, 0)) for opponent in opponents], {}))
+    assert statistics.metrics() == {"charts/episodic_return": 2.0, "charts/episodic_length": 30.0}
 
 
 def test_saved_state_restores_counters_learner_and_random_numbers() -> None:

@@ -139,7 +139,7 @@ def test_the_command_trains_evaluates_and_leaves_replays(
     assert "not StarCraft II), win rates" in capsys.readouterr().out
     assert list((directory / "games").rglob("*.SC2Replay"))
     played = json.loads((directory / "evaluation.json").read_text())
-    assert [row["opponent"] for row in played] == ["very_easy"]
+    assert [(row["agent"], row["opponent"]) for row in played] == [("trained", "very_easy"), ("untrained", "very_easy")]
     assert "STANDIN" in played[0]["map"]
 
 

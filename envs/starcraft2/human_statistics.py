@@ -151,7 +151,12 @@ def read_statistics(path: Path) -> tuple[HumanStatistic, ...]:
     Raises:
         ValueError: if the file is none of `write_statistics`, or of another version.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no file of statistics: it is not JSON ({error}); make one with envs.starcraft2.build_orders"
+        ) from error
     found = (content.get("format"), content.get("version")) if isinstance(content, dict) else (None, None)
     if found != (FORMAT, FORMAT_VERSION):
         raise ValueError(

@@ -69,4 +69,6 @@ def install(directory: str | Path, python: str | Path = sys.executable) -> Path:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m tests.starcraft2_standin.install FOLDER")
     install(sys.argv[1])

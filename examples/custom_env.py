@@ -6,8 +6,8 @@ PYTHONPATH=examples perceiver-star train --recipe gymnasium --env-id custom_env:
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -15,8 +15,6 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.spaces import ACTION_MASK, UnitActionSpace, entity_spaces
-from training.config import ActorConfig
-from training.environment_config import GymnasiumConfig
 from training.recipes import get_recipe
 from training.run import run_training
 
@@ -70,8 +68,9 @@ gymnasium.register("Gatherers-v0", Gatherers)
 
 def main(run_dir: str, total_steps: int = 20_000) -> None:
     """Train for a few updates and show how many gems are won."""
-    game, actors = GymnasiumConfig(env_id="Gatherers-v0"), ActorConfig(num_actors=0)
-    config = dataclasses.replace(get_recipe("gymnasium"), environment=game, actors=actors, total_steps=total_steps)
+    recipe = get_recipe("gymnasium")
+    game, actors = replace(recipe.environment, env_id="Gatherers-v0"), replace(recipe.actors, num_actors=0)
+    config = replace(recipe, environment=game, actors=actors, total_steps=total_steps)
     run_training(config, run_dir, report=lambda update: print(update.metrics.get("charts/episodic_return", "")))
 
 

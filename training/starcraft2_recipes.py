@@ -39,7 +39,9 @@ def starcraft2_simple64_1gpu() -> TrainConfig:
             entropy_cost=1e-4,
             normalise_advantages=False,
         ),
-        actors=ActorConfig(num_actors=14, games_per_actor=2, unroll_length=64, queue_size=14, unroll_timeout_seconds=900.0),
+        actors=ActorConfig(
+            num_actors=14, games_per_actor=2, unroll_length=64, queue_size=14, unroll_timeout_seconds=900.0
+        ),
         unrolls_per_update=14,
         evaluation=EvaluationConfig(
             opponents=(*_LADDER, "cheat_vision", "cheat_money", "cheat_insane"), max_steps=28_800, games_at_once=2
@@ -59,7 +61,9 @@ def starcraft2_minigame() -> TrainConfig:
         ),
         agent=AgentConfig.of_size("small"),
         learner=LearnerConfig(num_epochs=1, num_minibatches=2, discounts=(0.999,), normalise_values=True),
-        actors=ActorConfig(num_actors=2, games_per_actor=8, unroll_length=32, queue_size=1, unroll_timeout_seconds=900.0),
+        actors=ActorConfig(
+            num_actors=2, games_per_actor=8, unroll_length=32, queue_size=1, unroll_timeout_seconds=900.0
+        ),
         unrolls_per_update=1,
         evaluation=EvaluationConfig(games=50, max_steps=2688, games_at_once=5),
         total_steps=20_000_000,
@@ -103,7 +107,9 @@ def starcraft2_tiny() -> TrainConfig:
             entropy_cost=0.005,
             final_entropy_cost=0.0005,
         ),
-        actors=ActorConfig(num_actors=1, games_per_actor=16, unroll_length=32, queue_size=1, unroll_timeout_seconds=900.0),
+        actors=ActorConfig(
+            num_actors=1, games_per_actor=16, unroll_length=32, queue_size=1, unroll_timeout_seconds=900.0
+        ),
         unrolls_per_update=1,
         evaluation=EvaluationConfig(
             opponents=("very_easy",), games=50, max_steps=8000, games_at_once=5, untrained_baseline=True

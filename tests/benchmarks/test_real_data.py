@@ -101,7 +101,7 @@ def test_both_language_models_cost_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     token_ids = torch.full((1, benchmark.LENGTH), benchmark.TOKENIZER.mask_id)
     counted = {name: benchmark.count_flops(build(), token_ids) for name, build in benchmark.MODELS.items()}
     assert counted[benchmark.PERCEIVER] == pytest.approx(counted[benchmark.TRANSFORMER], rel=0.02)
-    length, channels, layers, vocabulary = 256, 48, 2, 262
+    length, channels, layers, vocabulary = 64, 64, 2, 262
     of_layer = 2 * length * 12 * channels**2 + 2 * 2 * length**2 * channels
     assert counted[benchmark.TRANSFORMER] == layers * of_layer + 2 * length * channels * vocabulary
 

@@ -151,8 +151,11 @@ def _per_decision(
     advantages: Float[Tensor, "T B"], returns: _Returns, batch: Batch, inputs: AgentInput, config: LearnerConfig
 ) -> Float[Tensor, " X"]:
     """Return each decision's advantage: that of its observation, normalised unless they spread too little."""
-    if config.normalise_advantages:
-        taken = advantages[batch.loss_mask]
+    if config.normalise_advantages and len(inputs.decision_sample):
+        # Where no decision was asked, as of one side of a game of two, there is nothing to be good or bad at.
+        asked = torch.zeros(inputs.size, dtype=torch.bool, device=advantages.device)
+        asked = asked.index_fill(0, inputs.decision_sample, True).view(advantages.shape[1], -1).T[:-1]
+        taken = advantages[batch.loss_mask & asked]
         spread = torch.maximum(taken.std(unbiased=False), returns.smallest_spread)
         advantages = (advantages - taken.mean()) / (spread + 1e-8)
     # Bootstrap rows hold no decisions; a zero row keeps the flat index of the others.

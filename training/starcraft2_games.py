@@ -41,6 +41,11 @@ def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed:
         replay_interval=config.replay_interval,
         seed=seed,
     )
+    if games.num_envs != len(opponents):
+        games.close()
+        raise ValueError(
+            f"{config.map_name} is a map for one player: expected the opponent {NO_OPPONENT}, got {SELF_PLAY}"
+        )
     return games
 
 

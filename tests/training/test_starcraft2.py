@@ -74,6 +74,8 @@ def test_two_rows_of_self_play_are_one_game(stand_in: Path) -> None:
     assert opponents_of(config, 4) == ["very_easy", "very_easy", SELF_PLAY, SELF_PLAY]
     with pytest.raises(ValueError, match="two rows one after the other"):
         make_environment(config, 3, seed=0)
+    with pytest.raises(ValueError, match="for one player"):
+        make_environment(replace(config, map_name="MoveToBeacon", opponents=(SELF_PLAY,)), 2, seed=0)
     games = make_environment(config, 4, seed=0)
     try:
         assert games.num_envs == 4

@@ -74,7 +74,7 @@ def starcraft2_tiny() -> TrainConfig:
     """Learn to beat the weakest AI on the smallest map."""
     return TrainConfig(
         recipe="starcraft2_tiny",
-        hardware="2 CPU cores, an hour",
+        hardware="2 CPU cores, 35 minutes",
         environment=StarCraft2Config(
             map_name="Flat32",
             race="terran",
@@ -115,5 +115,5 @@ def starcraft2_tiny() -> TrainConfig:
             opponents=("very_easy",), games=50, max_steps=8000, games_at_once=5, untrained_baseline=True
         ),
         total_steps=50_000_000,
-        max_minutes=45.0,
+        max_minutes=30.0,
     )

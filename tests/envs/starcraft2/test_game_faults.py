@@ -166,9 +166,14 @@ def test_an_interruption_does_not_wait_for_a_game_that_hangs(plan_faults: Plan) 
         env.reset()
         processes = env.process_ids
         main_thread = threading.main_thread().ident
-        threading.Timer(0.5, signal.pthread_kill, [main_thread, signal.SIGINT]).start()
-        with pytest.raises(KeyboardInterrupt):
-            env.step(no_ops(env))
+        # What starts the tests may have told them to ignore the signal.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            threading.Timer(0.5, signal.pthread_kill, [main_thread, signal.SIGINT]).start()
+            with pytest.raises(KeyboardInterrupt):
+                env.step(no_ops(env))
+        finally:
+            signal.signal(signal.SIGINT, before)
         assert not wait_for_end(processes)
 
 

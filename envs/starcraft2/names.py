@@ -79,11 +79,11 @@ def parse_opponent(text: str) -> BuiltInOpponent:
         UnknownNameError: if a part is no such name; close matches are in the message.
     """
     difficulty, *parts = text.split(":")
-    check_name("difficulty", difficulty, DIFFICULTIES, hint=f"Weakest first: {', '.join(DIFFICULTIES)}")
+    check_name("difficulty", difficulty, DIFFICULTIES, hint=f"(weakest first: {', '.join(DIFFICULTIES)})")
     build = parts.pop(0) if parts and parts[0] in BUILDS else "random"
     race = parts.pop(0) if parts and parts[0] in RACES else None
     if parts:
-        raise UnknownNameError("build or race", parts[0], {**BUILDS, **RACES}, hint=f"in the opponent {text!r}")
+        raise UnknownNameError("build or race", parts[0], {**BUILDS, **RACES}, hint=f"(in the opponent {text!r})")
     return BuiltInOpponent(difficulty, build, race)
 
 
@@ -95,4 +95,4 @@ def check_name(kind: str, name: str, known: Mapping[str, object] | Iterable[str]
     """
     names = set(known)
     if name not in names:
-        raise UnknownNameError(kind, name, names, hint=hint or f"known are {', '.join(known)}")
+        raise UnknownNameError(kind, name, names, hint=hint or f"(known are {', '.join(known)})")

@@ -54,7 +54,7 @@ def test_unknown_opponents_are_refused_with_close_matches() -> None:
     with pytest.raises(UnknownNameError, match="very_easy"):
         check_opponents(StarCraft2Config(opponents=("very_esy",)))
     for name in (SELF_PLAY, NO_OPPONENT):  # nothing to measure strength against
-        with pytest.raises(UnknownNameError, match="Weakest first: very_easy"):
+        with pytest.raises(UnknownNameError, match="weakest first: very_easy"):
             check_opponents(StarCraft2Config(), ["easy", name])
 
 

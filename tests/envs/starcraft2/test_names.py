@@ -48,7 +48,7 @@ def test_opponents_are_read(text: str, expected: BuiltInOpponent) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("veryhard", r"unknown difficulty 'veryhard': did you mean very_hard .*Weakest first: very_easy, easy"),
+        ("veryhard", r"unknown difficulty 'veryhard': did you mean very_hard .*weakest first: very_easy, easy"),
         ("easy:marco", "unknown build or race 'marco': did you mean macro"),
         ("easy:zerg:rush", "unknown build or race 'rush'"),
         ("easy:rush:zerk", "did you mean zerg"),

@@ -18,7 +18,7 @@ import torch
 from agent.agent import Agent
 from envs.errors import GameError
 from training.config import TrainConfig, from_dict, to_dict
-from training.environments import make_environment, opponents_of, spec_of
+from training.environments import check_same_game, game_build, make_environment, opponents_of, spec_of
 from training.ray_cluster import kill_actor, ray, start_ray, stop_ray
 from training.rollout import Episode, Rollout
 from training.sources import ActorError, Experience
@@ -48,8 +48,8 @@ class Unroll:
 class RolloutActor:
     """Plays a batch of games in a process of its own, on one CPU thread."""
 
-    def __init__(self, config: dict[str, Any], seed: int, seat: int) -> None:
-        self._config, self._seed, self._seat = config, seed, seat
+    def __init__(self, config: dict[str, Any], seed: int, seat: int, game: dict[str, Any]) -> None:
+        self._config, self._seed, self._seat, self._game = config, seed, seat, game
 
     def start(self) -> int:
         """Start the games and return the id of this process."""
@@ -62,6 +62,7 @@ class RolloutActor:
         self._environment = StepTimer(games)
         self._agent = Agent(spec_of(games), run.agent)
         self._rollout = Rollout(self._environment, self._agent, unroll_length=run.actors.unroll_length, seed=self._seed)
+        check_same_game(games, self._game)
         self._version = -1
         self._idle_since = time.perf_counter()
         return os.getpid()
@@ -115,6 +116,7 @@ class RaySource:
 
     def __init__(self, config: TrainConfig, stop: threading.Event | None = None) -> None:
         self._config, self._plain_config = config, to_dict(config)
+        self._game = game_build(config.environment)
         self._run_stopped = stop or threading.Event()
         self._unrolls: queue.Queue[Unroll] = queue.Queue(maxsize=max(1, config.actors.queue_size))
         self._taken = threading.Event()
@@ -191,7 +193,7 @@ class RaySource:
         # A replaced actor must not replay the games of the one before it.
         seed = int(np.random.SeedSequence([self._config.seed, self._num_started]).generate_state(1)[0])
         self._num_started += 1
-        actor: Any = self._actor_class.remote(self._plain_config, seed, index)
+        actor: Any = self._actor_class.remote(self._plain_config, seed, index, self._game)
         return _Seat(index=index, actor=actor, started=actor.start.remote())
 
     def _wait_for_start(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.interface import AgentSpec
+from envs.errors import GameVersionError
 from training.environment_config import (
     NO_OPPONENT,
     EnvironmentConfig,
@@ -124,6 +125,25 @@ def game_build(config: EnvironmentConfig) -> dict[str, Any]:
             from envs.microrts import game_version
 
             return {"name": "microrts", "map": config.map_path, **game_version()}
+
+
+def check_same_game(environment: BatchedEnvironment, expected: Mapping[str, Any]) -> None:
+    """Check that games which have begun are of the build that the run has, on whatever machine they are played.
+
+    Args:
+        environment: tells its `version` where it can be another one than that of its files.
+        expected: of `game_build`.
+
+    Raises:
+        GameVersionError: naming every entry that differs.
+    """
+    found: Mapping[str, Any] = getattr(environment, "version", {})
+    different = [name for name, value in found.items() if name in expected and expected[name] != value]
+    if different:
+        listed = ", ".join(f"{name} is {found[name]!r}, expected {expected[name]!r}" for name in different)
+        raise GameVersionError(
+            f"the games of an actor are of another version than the run's: {listed}; install the same"
+        )
 
 
 def place_of(config: EnvironmentConfig) -> str:

@@ -75,8 +75,9 @@ def test_the_reason_why_actors_cannot_start_is_told_at_once() -> None:
 @pytest.fixture(scope="module")
 def source() -> Iterator[actors.RaySource]:
     config = make_config()
+    before = psutil.Process().children(recursive=True)
     source = actors.RaySource(config)
-    children = psutil.Process().children(recursive=True)
+    children = [child for child in psutil.Process().children(recursive=True) if child not in before]
     folder = Path(ray_cluster.ray._private.worker._global_node.get_temp_dir_path())
     assert folder.is_dir()
     try:

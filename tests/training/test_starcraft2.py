@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from agent.agent import Agent
 from agent.config import AgentConfig
-from envs.errors import GameNotFoundError, UnknownNameError
+from envs.errors import GameNotFoundError, GameVersionError, UnknownNameError
 from training import cli
 from training.checkpoint_compatibility import check_compatible
 from training.checkpoint_errors import CheckpointMismatchError
 from training.config import TrainConfig, from_dict, to_dict
 from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config, is_scored
-from training.environments import check_opponents, make_environment, opponents_of, place_of, spec_of
+from training.environments import check_opponents, check_same_game, make_environment, opponents_of, place_of, spec_of
 from training.options import EvaluateOptions, prepare_evaluation
 from training.recipes import RECIPES
 from training.rollout import Rollout
@@ -62,6 +64,14 @@ def test_without_the_game_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("SC2PATH", str(tmp_path))
     with pytest.raises(GameNotFoundError, match="SC2PATH"):
         make_environment(StarCraft2Config(), 1, seed=0)
+
+
+def test_actors_whose_game_is_another_one_are_refused() -> None:
+    games: Any = SimpleNamespace(version={"game_version": "4.10.0", "base_build": 75689})
+    check_same_game(games, {"name": "starcraft2", "game_version": "4.10.0", "base_build": 75689})
+    check_same_game(object(), {"name": "microrts"})  # type: ignore[arg-type]  # it has no version of its own
+    with pytest.raises(GameVersionError, match=r"game_version is '4.10.0', expected '4.9.3'"):
+        check_same_game(games, {"game_version": "4.9.3"})
 
 
 def test_every_table_names_the_stand_in(stand_in: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_thread_that_ends_takes_no_game_with_it(stand_in: Path) -> None:
     thread.start()
     thread.join()
     ping(processes[0])
+    assert processes[0].is_running
     processes[0].close()
 
 
@@ -181,6 +182,7 @@ def test_a_slow_answer_is_waited_for(stand_in: Path, plan_faults: Plan) -> None:
     plan_faults({"kind": "slow", "seconds": 0.7, "at_request": 2, "request": "ping"})
     process = GameProcess(stand_in)
     ping(process, 10)
+    assert process.is_running
     process.close()
 
 

@@ -47,6 +47,8 @@ def test_only_the_entries_that_are_expected_count() -> None:
 
 @pytest.mark.parametrize("name", ["4.10.1.75800", "DDFF", "any"])
 def test_a_version_is_allowed_by_name(name: str) -> None:
+    with pytest.raises(GameVersionError):
+        VersionGuard(OLD.facts()).check(NEW)
     guard = VersionGuard(OLD.facts(), [name])
     guard.check(NEW)
     guard.check(OLD)

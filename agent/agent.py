@@ -15,7 +15,7 @@ from agent.heads import ActionHead, FunctionCallHead, Policy
 from agent.heads.arguments import DecisionContext
 from agent.interface import AgentInput, AgentOutput, AgentSpec, UnrollOutput
 from agent.map_encoder import MapEncoder
-from agent.queries import LearnedQueries, QueryBatch, concatenate, decision_queries, entity_queries
+from agent.queries import LearnedQueries, QueryBatch, SlotVectors, concatenate, decision_queries, entity_queries
 from agent.scalar_encoder import ScalarEncoder
 from agent.spatial_encoder import NeighbourhoodEncoder, PlaneEncoder
 from agent.torso import make_torso
@@ -50,6 +50,8 @@ class Agent(nn.Module):
         width = config.channels
         if spec.entities is not None:
             self.entity_encoder = EntityEncoder(spec.entities, width)
+            if config.entity_queries == "slot":
+                self.slot_vectors = SlotVectors(spec.entities.max_entities, width)
             if config.neighbourhood_radius and spec.action.per_entity:
                 self.neighbourhood_encoder = NeighbourhoodEncoder(
                     spec.entities, width, config.neighbourhood_radius, config.neighbourhood_channels
@@ -159,7 +161,9 @@ class Agent(nn.Module):
             assert inputs.values is not None
             assert inputs.positions is not None
             entities = self.entity_encoder(inputs.categories, inputs.values, inputs.positions)
-            parts.append(_padded(entities, inputs.entity_mask))
+            padded = _padded(entities, inputs.entity_mask)
+            slots = self.config.entity_queries == "slot"
+            parts.append(self.slot_vectors.mark(padded, inputs.entity_mask) if slots else padded)
             masks.append(inputs.entity_mask)
         if inputs.scalars is not None:
             scalars = self.scalar_encoder(inputs.scalars)
@@ -186,7 +190,7 @@ class Agent(nn.Module):
         )
         num_values, num_learned = len(self.spec.reward_terms), queries.mask.shape[1]
         if self.spec.action.function_call is not None:
-            queries = concatenate(queries, entity_queries(tokens.tokens, self.entity_query.weight, inputs))
+            queries = concatenate(queries, self._entity_queries(inputs, tokens.tokens))
         outputs = self.torso.decode(memory, tokens.mask, queries.queries, queries.mask, queries.token)
         values = (self.value_norm(outputs[:, :num_values]) * self.value_weight).sum(-1) + self.value_bias
         decisions = self.decision_norm(outputs[:, num_values:num_learned][inputs.decision_sample, inputs.decision_slot])
@@ -231,19 +235,26 @@ class Agent(nn.Module):
         return queries
 
     def _decision_queries(self, inputs: AgentInput, entity_tokens: Tensor | None, context: Tensor | None) -> QueryBatch:
-        """Return each decision's query: learned, plus the unit's own token and surroundings where a unit decides."""
+        """Return each decision's query: learned, plus the unit's own part and surroundings where a unit decides."""
         rows = self.decision_query.weight.expand(len(inputs.decision_sample), -1)
         token = None
         if inputs.decision_entity is not None:
             assert entity_tokens is not None
             assert inputs.entity_mask is not None
-            rows = rows + entity_tokens[inputs.decision_entity]
             token = self._token_index(inputs)
+            slots = self.config.entity_queries == "slot"
+            rows = rows + (self.slot_vectors.query[token] if slots else entity_tokens[inputs.decision_entity])
             if self.config.neighbourhood_radius:
                 rows = rows + self._neighbourhood(inputs, entity_tokens)
         if context is not None:
             rows = rows + context[inputs.decision_sample]
         return decision_queries(rows, inputs, token)
+
+    def _entity_queries(self, inputs: AgentInput, tokens: Tensor) -> QueryBatch:
+        """Return each entity's query, for function calls."""
+        assert inputs.entity_mask is not None
+        rows = self.slot_vectors.query if self.config.entity_queries == "slot" else tokens
+        return entity_queries(rows[..., : inputs.entity_mask.shape[1], :], self.entity_query.weight, inputs)
 
     def _token_index(self, inputs: AgentInput) -> Tensor:
         """Return the padded token position of each deciding unit."""

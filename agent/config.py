@@ -18,9 +18,16 @@ class AgentConfig:
     """Perceiver IO, or a set model over the tokens: AlphaStar's transformer, a Set Transformer, cosFormer (without
     re-weighting by position) or DeepSets."""
     channels: int = 64
-    """Width of tokens, latents and output queries."""
+    """Width of tokens, output queries and, unless they have a width of their own, latents."""
     num_latents: int = 16
     """Latents of the Perceiver IO torso; inducing points of each layer of the Set Transformer."""
+    latent_channels: int | None = None
+    """Perceiver IO: width of the latents; None = as wide as tokens and queries."""
+    decoder_query_residual: bool = True
+    """Perceiver IO: add each output query to what it reads from the latents."""
+    entity_queries: Literal["token", "slot"] = "token"
+    """What an entity's output query is made of: its own token, or a learned vector of its slot in the list. With slots,
+    tokens carry a learned vector of their slot too, or no query could find its entity."""
     num_layers: int = 2
     """Layers, over the latents or over the tokens. AlphaStar's transformer has 3, as size `full`."""
     num_heads: int = 4
@@ -79,9 +86,16 @@ class AgentConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.selection not in ("pointer", "parallel"):
             raise ValueError(f"selection: expected pointer or parallel, got {self.selection!r}")
-        for name in ("num_heads", "num_cross_attention_heads"):
-            if self.channels % getattr(self, name):
-                raise ValueError(f"channels ({self.channels}) must be divisible by {name} ({getattr(self, name)})")
+        if self.entity_queries not in ("token", "slot"):
+            raise ValueError(f"entity_queries: expected token or slot, got {self.entity_queries!r}")
+        if self.latent_channels is not None and self.latent_channels < 1:
+            raise ValueError(f"latent_channels must be at least 1, or None for channels, got {self.latent_channels}")
+        for channels in ("channels", "latent_channels"):
+            for name in ("num_heads", "num_cross_attention_heads"):
+                if (getattr(self, channels) or self.channels) % getattr(self, name):
+                    raise ValueError(
+                        f"{channels} ({getattr(self, channels)}) must be divisible by {name} ({getattr(self, name)})"
+                    )
         if self.neighbourhood_radius < 0:
             raise ValueError(f"neighbourhood_radius must be 0 (off) or more, got {self.neighbourhood_radius}")
 

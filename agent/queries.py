@@ -37,6 +37,21 @@ class LearnedQueries(nn.Module):
         return QueryBatch(queries, mask, torch.full(queries.shape[:2], -1, device=queries.device))
 
 
+class SlotVectors(nn.Module):
+    """Learned vectors of the slots of an entity list, of unit variance like tokens.
+
+    A slot has one vector for the token that stands in it and one for the query that asks for it.
+    """
+
+    def __init__(self, num_slots: int, channels: int) -> None:
+        super().__init__()
+        self.token, self.query = (nn.Parameter(torch.randn(num_slots, channels)) for _ in range(2))
+
+    def mark(self, tokens: Float[Tensor, "N E C"], entity_mask: Bool[Tensor, "N E"]) -> Float[Tensor, "N E C"]:
+        """Return tokens that tell their slot; empty slots stay as they are."""
+        return torch.where(entity_mask[..., None], tokens + self.token[: tokens.shape[1]], tokens)
+
+
 def decision_queries(
     rows: Float[Tensor, "X C"], inputs: AgentInput, decision_token: Int[Tensor, " X"] | None
 ) -> QueryBatch:
@@ -50,17 +65,17 @@ def decision_queries(
     return QueryBatch(queries.view(*mask.shape, -1), mask, token.view(mask.shape))
 
 
-def entity_queries(tokens: Float[Tensor, "N M C"], kind: Float[Tensor, "1 C"], inputs: AgentInput) -> QueryBatch:
-    """Return a query for each entity of the observations that ask for a decision: its token plus a learned vector.
+def entity_queries(rows: Float[Tensor, "*N E C"], kind: Float[Tensor, "1 C"], inputs: AgentInput) -> QueryBatch:
+    """Return a query for each entity of the observations that ask for a decision: its row plus a learned vector.
 
     Args:
-        tokens: all tokens, entities first.
+        rows: the entities' tokens, or vectors of their slots, which all observations share.
         kind: tells them from other queries.
     """
     assert inputs.entity_mask is not None
     mask = inputs.entity_mask & inputs.decision_mask.any(1, keepdim=True)
-    token = torch.arange(mask.shape[1], device=tokens.device).expand(mask.shape)
-    return QueryBatch(tokens[:, : mask.shape[1]] + kind, mask, token)
+    token = torch.arange(mask.shape[1], device=rows.device).expand(mask.shape)
+    return QueryBatch((rows + kind).expand(*mask.shape, -1), mask, token)
 
 
 def concatenate(first: QueryBatch, second: QueryBatch) -> QueryBatch:

@@ -52,14 +52,14 @@ class PerceiverTorso(nn.Module):
                 query_channels=config.channels,
                 output_channels=None,
                 num_latents=config.num_latents,
-                latent_channels=config.channels,
+                latent_channels=config.latent_channels or config.channels,
                 num_blocks=1,
                 num_self_attention_layers_per_block=config.num_layers,
                 num_self_attention_heads=config.num_heads,
                 num_cross_attention_heads=config.num_cross_attention_heads,
                 num_decoder_heads=config.num_cross_attention_heads,
                 self_attention_widening_factor=config.widening_factor,
-                decoder_query_residual=True,
+                decoder_query_residual=config.decoder_query_residual,
             )
         )
 

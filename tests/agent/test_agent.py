@@ -29,7 +29,18 @@ CONFIGS = {
     for torso in get_args(EntityTorsoKind)
     for core in ("none", "lstm")
 }
-any_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+SLOTS = {
+    f"{torso}-slots": dataclasses.replace(
+        AgentConfig.of_size("dummy"),
+        torso=torso,
+        entity_queries="slot",
+        decoder_query_residual=False,
+        latent_channels=8,
+    )
+    for torso in ("perceiver", "transformer")
+}
+any_config = pytest.mark.parametrize("config", [*CONFIGS.values(), *SLOTS.values()], ids=[*CONFIGS, *SLOTS])
+any_set_model = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 PLAIN_ACTIONS = {
     "discrete": spaces.Discrete(3),
     "multi_discrete": spaces.MultiDiscrete([2, 3]),
@@ -99,7 +110,7 @@ def test_the_core_remembers_within_an_episode_and_not_beyond(config: AgentConfig
     assert not torch.allclose(fresh.state, state)
 
 
-@any_config
+@any_set_model
 def test_permuting_entities_permutes_decisions_and_keeps_values(config: AgentConfig) -> None:
     agent = make_agent(config)
     rng = np.random.default_rng(3)
@@ -288,6 +299,9 @@ def test_divergence_from_a_teacher() -> None:
         ({"neighbourhood_radius": -1}, "neighbourhood_radius must be 0"),
         ({"core_layers": 0}, "core_layers must be at least 1, got 0"),
         ({"point_blocks": 0}, "point_blocks must be at least 1, got 0"),
+        ({"latent_channels": 0}, "latent_channels must be at least 1, or None for channels, got 0"),
+        ({"latent_channels": 10}, r"latent_channels \(10\) must be divisible by num_heads \(4\)"),
+        ({"entity_queries": "learned"}, "entity_queries: expected token or slot, got 'learned'"),
         ({"selection": "serial"}, "selection: expected pointer or parallel, got 'serial'"),
     ],
 )
@@ -326,3 +340,44 @@ def test_a_unit_is_answered_by_its_own_token_and_a_learned_query_by_the_mean(tor
     assert isinstance(baseline, BaselineTorso)
     torch.testing.assert_close(outputs[query_mask], merged + baseline.merge(merged))
     assert not outputs[1, 1].any()
+
+
+def test_latents_have_a_width_of_their_own() -> None:
+    torso = make_torso(dataclasses.replace(AgentConfig(), latent_channels=32))
+    memory = torso.encode(torch.randn(2, 5, 64), torch.ones(2, 5, dtype=torch.bool))
+    assert memory.shape == (2, 16, 32)
+    queries, query_mask = torch.randn(2, 3, 64), torch.ones(2, 3, dtype=torch.bool)
+    outputs = torso.decode(memory, torch.ones(2, 5, dtype=torch.bool), queries, query_mask, -torch.ones(2, 3).long())
+    assert outputs.shape == (2, 3, 64)
+
+
+def test_the_query_residual_is_what_is_added_before_the_last_perceptron() -> None:
+    """Answers that nothing was read for are the query and what the perceptron makes of it, or of zeros without it."""
+    queries, tokens, real = torch.randn(1, 3, 64), torch.randn(1, 4, 64), torch.ones(1, 4, dtype=torch.bool)
+    for residual in (True, False):
+        torso = make_torso(dataclasses.replace(AgentConfig(), decoder_query_residual=residual))
+        assert isinstance(torso, PerceiverTorso)
+        block = torso.perceiver.decoder.cross_attention
+        torch.nn.init.zeros_(block.attention.to_output.weight)
+        outputs = torso.decode(torso.encode(tokens, real), real, queries, real[:, :3], -torch.ones(1, 3).long())
+        rows = queries if residual else torch.zeros_like(queries)
+        torch.testing.assert_close(outputs, rows + block.mlp(block.mlp_norm(rows)))
+
+
+def test_with_slots_a_query_knows_of_its_entity_only_where_it_stands() -> None:
+    """Two queries differ by their slots' vectors alone, and swapping two units does not swap what is asked for them."""
+    agent = make_agent(SLOTS["perceiver-slots"])
+    packed = games.random_units(13, [6])
+    inputs = AgentInput.from_packed(packed)
+    tokens = agent._tokens(inputs)
+    assert tokens.entities is not None
+    asked = [
+        agent._decision_queries(inputs, entities, None).queries for entities in (tokens.entities, 0 * tokens.entities)
+    ]
+    slots = torch.from_numpy(packed.decision["slot"])
+    neighbourhoods = [agent._neighbourhood(inputs, entities) for entities in (tokens.entities, 0 * tokens.entities)]
+    for queries, neighbourhood in zip(asked, neighbourhoods, strict=True):
+        expected = agent.decision_query.weight + agent.slot_vectors.query[slots] + neighbourhood
+        torch.testing.assert_close(queries[0], expected)
+    unmarked = tokens.tokens[0, :6] - agent.slot_vectors.token
+    torch.testing.assert_close(unmarked, tokens.entities)

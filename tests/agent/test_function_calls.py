@@ -28,7 +28,12 @@ CONFIGS = {
         ("deep_sets", "none", "pointer"),
     )
 }
+SLOTS = {
+    f"{torso}-slots": dataclasses.replace(CONFIGS["perceiver-lstm-pointer"], torso=torso, entity_queries="slot")
+    for torso in ("perceiver", "transformer")
+}
 any_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+any_query = pytest.mark.parametrize("config", [*CONFIGS.values(), *SLOTS.values()], ids=[*CONFIGS, *SLOTS])
 any_selection = pytest.mark.parametrize("selection", ["pointer", "parallel"])
 TINY = games.call_space(max_selected=2, point_shape=(2, 2), max_delay=2, max_entities=3)
 
@@ -127,7 +132,7 @@ def test_calls_are_as_frequent_as_probable(selection: Any) -> None:
     torch.testing.assert_close(log_prob, expected.log()[rows], atol=1e-4, rtol=1e-4)
 
 
-@any_config
+@any_query
 def test_learning_computes_what_acting_computed_also_over_an_episodes_end(config: AgentConfig) -> None:
     agent = make_agent(config)
     rng = np.random.default_rng(0)
@@ -202,7 +207,7 @@ def test_permuting_entities_permutes_pointers(config: AgentConfig) -> None:
     assert seen >= {1, 2, 3}
 
 
-@any_config
+@any_query
 def test_padding_and_other_observations_change_nothing(config: AgentConfig) -> None:
     agent = make_agent(config)
     observation = games.random_observation(4, [2, 0, 6, 4])

@@ -381,7 +381,10 @@ def test_fields_that_were_added_later_are_there_with_their_defaults() -> None:
     expected = {"layout": dataclasses.asdict(spec), "agent": dataclasses.asdict(AgentConfig(channels=32))}
     written = json.loads(to_json(expected))
     for fields, later in (
-        (written["agent"], ("selection", "head_channels", "map_blocks")),
+        (
+            written["agent"],
+            ("selection", "head_channels", "latent_channels", "decoder_query_residual", "entity_queries"),
+        ),
         (written["layout"], ("num_value_scalars",)),
         (written["layout"]["action"], ("function_call",)),
     ):

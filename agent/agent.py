@@ -127,6 +127,7 @@ class Agent(nn.Module):
         action: Tensor,
         *,
         teacher: Agent | None = None,
+        teacher_state: Tensor | None = None,
     ) -> UnrollOutput:
         """Return values [B, T, K], and the log-probability and entropy of each decision's action.
 
@@ -135,15 +136,27 @@ class Agent(nn.Module):
             initial_state: core state [B, ...] before the first observation.
             action: [X, action_size] the actions that were taken.
             teacher: an agent to which the KL divergence of each decision is computed too.
+            teacher_state: the teacher's own core state [B, ...] before the first observation.
         """
         values, policy = self._unroll_outputs(inputs, initial_state, is_first)
         reference = None
         if teacher is not None:
+            if teacher_state is None:
+                teacher_state = teacher.initial_state(len(is_first))
             with torch.no_grad():
-                reference = teacher._unroll_outputs(inputs, teacher.initial_state(len(is_first)), is_first)[1]
+                reference = teacher._unroll_outputs(inputs, teacher_state, is_first)[1]
         taken = policy.evaluate(action, reference)
         batch, length = is_first.shape
         return UnrollOutput(values.view(batch, length, -1), taken.log_prob, taken.entropy, taken.kl)
+
+    def remember(self, inputs: AgentInput, initial_state: Tensor, is_first: Bool[Tensor, "B T"], steps: int) -> Tensor:
+        """Return the core state [B, ...] after the first `steps` of each sequence's T observations."""
+        if self.config.core == "none":
+            return initial_state
+        tokens = self._tokens(inputs)
+        memory = self.torso.encode(tokens.tokens, tokens.mask)
+        core_input = self._core_input(memory, tokens.mask).view(*is_first.shape, -1)
+        return self.core.unroll(core_input[:, :steps], initial_state, is_first[:, :steps])[1]
 
     def _unroll_outputs(self, inputs: AgentInput, initial_state: Tensor, is_first: Tensor) -> tuple[Tensor, Policy]:
         tokens = self._tokens(inputs)
@@ -151,7 +164,8 @@ class Agent(nn.Module):
         context = None
         if self.config.core == "lstm":
             core_input = self._core_input(memory, tokens.mask).view(*is_first.shape, -1)
-            context = self.core_context(self.core.unroll(core_input, initial_state, is_first)).flatten(0, 1)
+            output, _ = self.core.unroll(core_input, initial_state, is_first)
+            context = self.core_context(output).flatten(0, 1)
         return self._decode(inputs, tokens, memory, context)
 
     def _tokens(self, inputs: AgentInput) -> _Tokens:

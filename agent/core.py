@@ -44,10 +44,10 @@ class LSTMCore(nn.Module):
 
     def unroll(
         self, inputs: Float[Tensor, "B T I"], state: Float[Tensor, "B L 2 H"], is_first: Bool[Tensor, "B T"]
-    ) -> Float[Tensor, "B T H"]:
-        """Return the outputs of T steps from `state`."""
+    ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B L 2 H"]]:
+        """Return the outputs of T steps from `state`, and the state after them."""
         outputs = []
         for t in range(inputs.shape[1]):
             output, state = self.step(inputs[:, t], state, is_first[:, t])
             outputs.append(output)
-        return torch.stack(outputs, 1)
+        return torch.stack(outputs, 1), state

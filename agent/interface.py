@@ -219,7 +219,13 @@ class AgentOutput:
 
 @dataclass(frozen=True)
 class UnrollOutput:
-    """The learner's view of an unroll: values [B, T, K], and log-probability and entropy of each decision [X]."""
+    """The learner's view of an unroll.
+
+    Attributes:
+        values: [B, T, K].
+        log_prob, entropy: [X] of each decision.
+        kl: [X] to the teacher's decision, where there is a teacher.
+    """
 
     values: Float[Tensor, "B T K"]
     log_prob: Float[Tensor, " X"]

@@ -84,4 +84,6 @@ def trajectory(spec: AgentSpec, batch: int, length: int, state_shape: tuple[int,
         truncated=np.zeros((batch, length), bool),
         loss_mask=np.ones((batch, length), bool),
         policy_version=np.zeros(batch, np.int64),
+        stream=np.arange(batch),
+        teacher_state=np.zeros((batch, 0), np.float32),
     )

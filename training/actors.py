@@ -61,10 +61,12 @@ class RolloutActor:
         games = make_environment(run.environment, num_games, seed=self._seed, opponents=self._opponents)
         self._environment = StepTimer(games)
         self._agent = Agent(spec_of(games), run.agent)
-        self._rollout = Rollout(self._environment, self._agent, unroll_length=run.actors.unroll_length, seed=self._seed)
+        length, stream = run.actors.unroll_length, self._seat * games.num_envs
+        self._rollout = Rollout(
+            self._environment, self._agent, unroll_length=length, seed=self._seed, first_stream=stream
+        )
         check_same_game(games, self._game)
-        self._version = -1
-        self._idle_since = time.perf_counter()
+        self._version, self._idle_since = -1, time.perf_counter()
         return os.getpid()
 
     def unroll(self, weights: dict[str, np.ndarray[Any, Any]], version: int) -> Unroll:

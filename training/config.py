@@ -130,8 +130,10 @@ class TrainConfig:
     """Checkpoints that are kept."""
     seed: int = 1
     """Of weights, games, action noise and minibatches."""
+    init: str | None = None
+    """A run or checkpoint whose weights this one begins with, such as one of `imitate`; all else begins anew."""
     teacher: str | None = None
-    """A run or checkpoint whose policy `learner.teacher-kl-cost` holds this one to."""
+    """A run or checkpoint whose policy `learner.teacher-kl-cost` holds this one to; by default the one of `init`."""
     device: str = "auto"
     """Where the learner runs: cpu, cuda, or auto (cuda where there is one)."""
     learner_threads: int = 1

@@ -13,6 +13,7 @@ from agent.agent import Agent
 from agent.interface import AgentInput
 from training.learner_config import LearnerConfig
 from training.objective import Batch, loss_and_metrics
+from training.teacher import TeacherMemory
 from training.trajectory import Trajectory, select_sequences
 from training.value_scale import ValueScale
 
@@ -25,7 +26,7 @@ class Learner:
         config: see `LearnerConfig`.
         device: where the update runs.
         seed: of the minibatch order.
-        teacher: an agent that `teacher_kl_cost` holds the policy to; frozen. Its memory begins anew at each unroll.
+        teacher: an agent that `teacher_kl_cost` holds the policy to; frozen.
     """
 
     def __init__(
@@ -37,8 +38,12 @@ class Learner:
         seed: int = 0,
         teacher: Agent | None = None,
     ) -> None:
-        if config.teacher_kl_cost and teacher is None:
-            raise ValueError("teacher_kl_cost is set but there is no teacher: name one, or set the cost to 0")
+        if not config.has_teacher:
+            teacher = None
+        elif teacher is None:
+            raise ValueError(
+                "teacher_kl_cost is set but there is no teacher: name one by --teacher or --init, or set the cost to 0"
+            )
         if teacher is not None and teacher.spec != agent.spec:
             raise ValueError("the teacher was made for other observations or actions: choose one of the same game")
         if (
@@ -62,6 +67,7 @@ class Learner:
                 )
         self.agent, self.config = agent.to(device), config
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
+        self.teacher_memory = None if self.teacher is None else TeacherMemory(self.teacher)
         self.device = torch.device(device)
         self.value_scale = ValueScale(config.normalise_values)
         self.optimiser = torch.optim.Adam(
@@ -77,6 +83,8 @@ class Learner:
             trajectories: unrolls of one length; their sequences are pooled.
             progress: share of the training that is done, 0 to 1: step size and weights of the losses follow it.
         """
+        if self.teacher_memory is not None:
+            trajectories = [self.teacher_memory.watch(trajectory) for trajectory in trajectories]
         steps: list[dict[str, float]] = []
         num_sequences = sum(trajectory.num_sequences for trajectory in trajectories)
         num_parts = min(self.config.num_minibatches, num_sequences)
@@ -96,7 +104,14 @@ class Learner:
             group["lr"] = step_size
         inputs = AgentInput.from_packed(trajectory.observations, self.device)
         batch = Batch.from_trajectory(trajectory, self.config, self.device)
-        output = self.agent.unroll(inputs, batch.initial_state, batch.is_first, batch.action, teacher=self.teacher)
+        output = self.agent.unroll(
+            inputs,
+            batch.initial_state,
+            batch.is_first,
+            batch.action,
+            teacher=self.teacher,
+            teacher_state=batch.teacher_state,
+        )
         loss, metrics = loss_and_metrics(
             output, inputs, batch, self.config, progress=progress, value_scale=self.value_scale.current
         )

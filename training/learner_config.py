@@ -15,6 +15,7 @@ _NOT_NEGATIVE = (
     "final_entropy_cost",
     "upgo_cost",
     "teacher_kl_cost",
+    "final_teacher_kl_cost",
     "advantage_floor",
     "final_term_weights",
 )
@@ -66,7 +67,10 @@ class LearnerConfig:
     upgo_cost: float = 0.0
     """Weight of the UPGO policy loss (Vinyals et al. 2019)."""
     teacher_kl_cost: float = 0.0
-    """Weight of the KL divergence to the teacher."""
+    """Weight of the KL divergence to the teacher at the start; the teacher is the run that --init names if --teacher
+    names no other."""
+    final_teacher_kl_cost: float | None = None
+    """The same at the end of training; None = as at the start."""
     normalise_advantages: bool = True
     """Scale each minibatch's advantages to mean 0 and variance 1."""
     advantage_floor: float = 0.0
@@ -105,12 +109,24 @@ class LearnerConfig:
 
     def entropy_cost_at(self, progress: float) -> float:
         """Return the weight of the entropy bonus."""
-        final = self.entropy_cost if self.final_entropy_cost is None else self.final_entropy_cost
-        return self.entropy_cost + progress * (final - self.entropy_cost)
+        return _between(self.entropy_cost, self.final_entropy_cost, progress)
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether a teacher counts at any time of the training."""
+        return self.teacher_kl_cost > 0 or (self.final_teacher_kl_cost or 0) > 0
+
+    def teacher_kl_cost_at(self, progress: float) -> float:
+        """Return the weight of the KL divergence to the teacher."""
+        return _between(self.teacher_kl_cost, self.final_teacher_kl_cost, progress)
 
     def term_weights_at(self, progress: float) -> tuple[float, ...]:
         """Return what each reward term, or every one, counts in the policy's advantages."""
         return tuple(1.0 + progress * (final - 1.0) for final in self.final_term_weights)
+
+
+def _between(first: float, final: float | None, progress: float) -> float:
+    return first if final is None else first + progress * (final - first)
 
 
 def _values(setting: float | tuple[float, ...] | None) -> tuple[float, ...]:

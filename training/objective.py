@@ -21,6 +21,7 @@ class Batch:
     """A trajectory's dense arrays as tensors, [B, T...]; the learner's maths is time-major."""
 
     initial_state: Tensor
+    teacher_state: Tensor
     is_first: Tensor
     action: Tensor
     behaviour_log_prob: Tensor
@@ -41,6 +42,7 @@ class Batch:
         gamma = torch.tensor(config.discounts, device=device).expand(trajectory.rewards.shape[-1])
         return cls(
             initial_state=tensor(trajectory.initial_state),
+            teacher_state=tensor(trajectory.teacher_state),
             is_first=tensor(trajectory.is_first),
             action=tensor(trajectory.observations.decision["action"]),
             behaviour_log_prob=tensor(trajectory.observations.decision["behaviour_log_prob"]),
@@ -91,10 +93,9 @@ def loss_and_metrics(
         upgo_loss = losses.policy_gradient_loss(output.log_prob, advantages, everywhere)
         total = total + config.upgo_cost * upgo_loss
         metrics["losses/upgo_loss"] = upgo_loss
-    if config.teacher_kl_cost:
-        assert output.kl is not None
+    if output.kl is not None:
         teacher_kl = losses.teacher_kl_loss(output.kl, everywhere)
-        total = total + config.teacher_kl_cost * teacher_kl
+        total = total + config.teacher_kl_cost_at(progress) * teacher_kl
         metrics["losses/teacher_kl"] = teacher_kl
     return total, {name: value.detach() for name, value in metrics.items()}
 

@@ -57,15 +57,24 @@ class Rollout:
         unroll_length: steps T of each unroll.
         seed: of the games and of the action noise.
         greedy: take each component's most likely choice.
+        first_stream: number of the first row's stream of unrolls; the other rows' follow.
     """
 
     def __init__(
-        self, environment: BatchedEnvironment, agent: Agent, *, unroll_length: int, seed: int, greedy: bool = False
+        self,
+        environment: BatchedEnvironment,
+        agent: Agent,
+        *,
+        unroll_length: int,
+        seed: int,
+        greedy: bool = False,
+        first_stream: int = 0,
     ) -> None:
         if unroll_length < 1:
             raise ValueError(f"unroll_length must be at least 1, got {unroll_length}")
         self.environment, self.agent = environment, agent
         self.unroll_length, self.greedy = unroll_length, greedy
+        self._streams = first_stream + np.arange(environment.num_envs)
         self.generator = torch.Generator()
         self.restart(seed)
 
@@ -100,6 +109,8 @@ class Rollout:
             initial_state=initial_state,
             is_first=np.stack(is_first, 1),
             policy_version=np.full(self.environment.num_envs, policy_version),
+            stream=self._streams,
+            teacher_state=np.zeros((self.environment.num_envs, 0), np.float32),
             **{field.name: np.stack([getattr(step, field.name) for step in steps], 1) for field in _STEP_FIELDS},
         )
         return trajectory, episodes

@@ -140,16 +140,19 @@ def open_run(
     """
     torch.set_num_threads(config.learner_threads)
     torch.manual_seed(config.seed)
+    goes_on = resume and latest_checkpoint(RunDirectory(Path(run_path)).checkpoints) is not None
     with config_checked():
         identity, spec = identify(config)
         check_opponents(config.environment, config.evaluation.opponents)
         agent = Agent(spec, config.agent)
+        if config.init is not None and not goes_on:
+            _initialise(agent, config.init, identity, allow_version_mismatch)
         teacher = _teacher(config, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
     directory = prepare_run_directory(run_path, resume=resume)
     run = TrainingRun(config, directory, identity, agent, learner)
-    if resume and latest_checkpoint(directory.checkpoints) is not None:
+    if goes_on:
         checkpoint = newest_intact(directory.checkpoints)
         check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
         with _mismatch_reported(checkpoint):
@@ -161,10 +164,19 @@ def open_run(
     return run
 
 
+def _initialise(agent: Agent, path: str, identity: dict[str, Any], allow_version_mismatch: bool) -> None:
+    """Give an agent the weights of a checkpoint."""
+    checkpoint = load_checkpoint(path, with_training_state=False)
+    check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
+    with _mismatch_reported(checkpoint):
+        agent.load_state_dict(checkpoint.weights)
+
+
 def _teacher(config: TrainConfig, allow_version_mismatch: bool) -> Agent | None:
-    if config.teacher is None or not config.learner.teacher_kl_cost:
+    path = config.teacher or config.init
+    if path is None or not config.learner.has_teacher:
         return None
-    return load_agent(config.teacher, allow_version_mismatch=allow_version_mismatch)[0]
+    return load_agent(path, allow_version_mismatch=allow_version_mismatch)[0]
 
 
 def run_training(

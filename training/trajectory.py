@@ -31,6 +31,9 @@ class Trajectory:
         terminated, truncated: [B, T] bool, of the action at each row.
         loss_mask: [B, T] bool, False at final observations.
         policy_version: [B] version of the weights that acted.
+        stream: [B] what the sequence is a part of: it goes on where the last one of the same number ended, or all its
+            episodes begin in it (`is_first` at row 0).
+        teacher_state: [B, ...] a teacher's core state before row 0, as the learner remembers it; [B, 0] until then.
     """
 
     observations: PackedObservation
@@ -42,6 +45,8 @@ class Trajectory:
     truncated: Array
     loss_mask: Array
     policy_version: Array
+    stream: Array
+    teacher_state: Array
 
     @property
     def num_sequences(self) -> int:
@@ -79,6 +84,8 @@ _DENSE = (
     "truncated",
     "loss_mask",
     "policy_version",
+    "stream",
+    "teacher_state",
 )
 
 

@@ -23,20 +23,21 @@ def random_sequence(seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
 def test_unroll_equals_steps() -> None:
     core = make_core()
     inputs, state, is_first = random_sequence()
-    unrolled = core.unroll(inputs, state, is_first)
+    unrolled, last = core.unroll(inputs, state, is_first)
     for t in range(LENGTH):
         output, state = core.step(inputs[:, t], state, is_first[:, t])
         assert torch.equal(output, unrolled[:, t])
+    assert torch.equal(state, last)
 
 
 def test_nothing_before_an_episodes_start_matters() -> None:
     core = make_core()
     inputs, state, is_first = random_sequence()
-    outputs = core.unroll(inputs, state, is_first)
-    changed = core.unroll(torch.cat([inputs[:, :3] + 1, inputs[:, 3:]], 1), state - 1, is_first)
+    outputs, _ = core.unroll(inputs, state, is_first)
+    changed, _ = core.unroll(torch.cat([inputs[:, :3] + 1, inputs[:, 3:]], 1), state - 1, is_first)
     torch.testing.assert_close(changed[0, 3:], outputs[0, 3:])
     assert not torch.allclose(changed[2, 3:], outputs[2, 3:])
-    fresh = core.unroll(inputs[:1, 3:], core.initial_state(1), torch.zeros(1, 3, dtype=torch.bool))
+    fresh, _ = core.unroll(inputs[:1, 3:], core.initial_state(1), torch.zeros(1, 3, dtype=torch.bool))
     torch.testing.assert_close(fresh[0], outputs[0, 3:])
 
 

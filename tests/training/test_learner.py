@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -380,6 +381,22 @@ def test_teacher_holds_the_policy() -> None:
     divergences = [learner.update(trajectories)["losses/teacher_kl"] for _ in range(6)]
     assert divergences[-1] < 0.7 * divergences[0]
     assert all(torch.equal(value, weights[name]) for name, value in teacher.state_dict().items())
+
+
+def test_the_teachers_hold_loosens_with_the_training() -> None:
+    agent, (trajectory,) = unit_experience()
+    teacher, _ = unit_experience(seed=7)
+    inputs = AgentInput.from_packed(trajectory.observations)
+    config = LearnerConfig(teacher_kl_cost=3.0, final_teacher_kl_cost=1.0)
+    batch = Batch.from_trajectory(trajectory, config, CPU)
+    output = agent.unroll(inputs, batch.initial_state, batch.is_first, batch.action, teacher=teacher)
+    losses = [loss_and_metrics(output, inputs, batch, config, progress=progress)[0] for progress in (0.0, 0.5, 1.0)]
+    assert output.kl is not None
+    for earlier, later in itertools.pairwise(losses):
+        torch.testing.assert_close(earlier - later, output.kl.mean(), rtol=1e-4, atol=1e-6)
+    assert Learner(agent, LearnerConfig(), teacher=teacher).teacher is None
+    with pytest.raises(ValueError, match="there is no teacher"):
+        Learner(agent, LearnerConfig(final_teacher_kl_cost=1.0))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -13,7 +14,13 @@ import torch
 
 from agent import AgentConfig
 from training import checkpoint, run
-from training.checkpoint import CheckpointMismatchError, CheckpointWriteError, CorruptedCheckpointError, load_checkpoint
+from training.checkpoint import (
+    CheckpointMismatchError,
+    CheckpointNotFoundError,
+    CheckpointWriteError,
+    CorruptedCheckpointError,
+    load_checkpoint,
+)
 from training.config import ConfigError, EvaluationConfig, TrainConfig, to_dict
 from training.environment_config import GymnasiumConfig
 from training.loop import Update
@@ -222,6 +229,38 @@ def test_a_teacher_holds_the_policy_to_its_own(tmp_path: Path) -> None:
     other = dataclasses.replace(other, learner=dataclasses.replace(other.learner, teacher_kl_cost=1.0))
     with pytest.raises(ConfigError, match="the teacher was made for other observations"):
         open_run(other, tmp_path / "other")
+
+
+def test_a_run_begins_with_the_weights_of_another_and_is_held_to_them(tmp_path: Path) -> None:
+    first = train_until(small("gymnasium"), tmp_path / "first", 2)
+    config = small("gymnasium", init=str(tmp_path / "first"))
+    opened = open_run(config, tmp_path / "opened")
+    assert_equal_states(opened.agent.state_dict(), first.agent.state_dict())
+    assert opened.progress.updates == 0
+    assert not opened.learner.optimiser.state
+    assert opened.learner.teacher is None
+    config = dataclasses.replace(config, learner=dataclasses.replace(config.learner, teacher_kl_cost=1.0))
+    held = open_run(config, tmp_path / "held")
+    assert held.learner.teacher is not None
+    assert_equal_states(held.learner.teacher.state_dict(), first.agent.state_dict())
+
+    begun = train_until(small("gymnasium", init=str(tmp_path / "first")), tmp_path / "begun", 1)
+    shutil.rmtree(tmp_path / "first")  # what goes on does not begin again
+    resumed = open_run(begun.config, tmp_path / "begun", resume=True)
+    assert_equal_states(resumed.agent.state_dict(), begun.agent.state_dict())
+
+
+def test_weights_of_another_network_or_game_are_refused(tmp_path: Path) -> None:
+    train_until(small("gymnasium"), tmp_path / "first", 1)
+    config = small("gymnasium", init=str(tmp_path / "first"))
+    wider = dataclasses.replace(config, agent=dataclasses.replace(config.agent, channels=32))
+    with pytest.raises(CheckpointMismatchError, match=r"agent\.channels: expected 32, the checkpoint has 16"):
+        open_run(wider, tmp_path / "wider")
+    with pytest.raises(CheckpointMismatchError, match=r'game\.name: expected "microrts"'):
+        open_run(small("tiny", init=str(tmp_path / "first")), tmp_path / "other")
+    with pytest.raises(CheckpointNotFoundError, match="there is no checkpoint"):
+        open_run(small("gymnasium", init=str(tmp_path / "nowhere")), tmp_path / "lost")
+    assert not any((tmp_path / name).exists() for name in ("wider", "other", "lost"))
 
 
 def test_devices_and_sources() -> None:

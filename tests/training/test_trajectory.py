@@ -61,6 +61,8 @@ def random_trajectory(seed: int, batch: int, length: int = LENGTH) -> Trajectory
         truncated=coin(batch, length),
         loss_mask=coin(batch, length),
         policy_version=rng.integers(0, 99, batch),
+        stream=rng.permutation(batch),
+        teacher_state=rng.normal(size=(batch, 2)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,29 @@ class RowTable:
         rows = [(game, player) for game, pair in enumerate(ais) for player in (0, 1) if pair[player] is None]
         game, player = np.asarray(rows, np.intp).T
         return cls(ais, game, player)
+
+    def meeting(self, opponents: Sequence[str | None], games: NDArray[np.bool_]) -> RowTable:
+        """Return the table with other AIs in some games.
+
+        Args:
+            opponents: for each game the name of its new AI, or None to leave it as it is.
+            games: bool [games], the games that it is about; the others keep theirs.
+
+        Raises:
+            ValueError: if opponents has another length, or names an AI for a game without one.
+        """
+        if isinstance(opponents, str) or len(opponents) != self.num_games:
+            raise ValueError(
+                f"opponents must have a name or None for each of {self.num_games} games, got {opponents!r}"
+            )
+        ais = list(self.ais)
+        for game, (name, is_meant) in enumerate(zip(opponents, games, strict=True)):
+            if name is None or not is_meant:
+                continue
+            if ais[game] == (None, None):
+                raise ValueError(f"game {game} has no AI, both its players are controlled: expected None, got {name!r}")
+            ais[game] = (None, name) if ais[game][0] is None else (name, None)
+        return replace(self, ais=tuple(ais))
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -18,11 +18,13 @@ import torch
 from agent.agent import Agent
 from envs.errors import GameError
 from training.config import TrainConfig, from_dict, to_dict
-from training.environments import check_same_game, game_build, make_environment, opponents_of, spec_of
+from training.environments import check_same_game, game_build, make_environment, opponents_of, seats_of, spec_of
+from training.league import Deal, League
 from training.ray_cluster import kill_actor, ray, start_ray, stop_ray
 from training.rollout import Episode, Rollout
 from training.sources import ActorError, Experience
 from training.step_timer import StepTimer
+from training.training_games import TrainingGames
 from training.trajectory import Trajectory
 
 logger = logging.getLogger(__name__)
@@ -34,10 +36,10 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Unroll:
-    """What an actor sends: an unroll of all its games, finished episodes by opponent, and figures about its making."""
+    """What an actor sends: an unroll of all its games, finished episodes, and figures about its making."""
 
     trajectory: Trajectory
-    episodes: list[tuple[str, Episode]]
+    episodes: list[Episode]
     playing_seconds: float
     waiting_seconds: float
     environment_step_ms: float
@@ -57,34 +59,34 @@ class RolloutActor:
         torch.set_num_threads(1)
         run = from_dict(self._config)
         num_games = run.actors.games_per_actor
-        self._opponents = opponents_of(run.environment, num_games, first_game=self._seat * num_games)
-        games = make_environment(run.environment, num_games, seed=self._seed, opponents=self._opponents)
-        self._environment = StepTimer(games)
+        opponents = opponents_of(run.environment, num_games, first_game=self._seat * num_games)
+        games = make_environment(run.environment, num_games, seed=self._seed, opponents=opponents)
+        self._timer = StepTimer(games)
+        self._games = TrainingGames(self._timer, seats_of(run.environment, opponents))
         self._agent = Agent(spec_of(games), run.agent)
         length, stream = run.actors.unroll_length, self._seat * games.num_envs
-        self._rollout = Rollout(
-            self._environment, self._agent, unroll_length=length, seed=self._seed, first_stream=stream
-        )
+        self._rollout = Rollout(self._games, self._agent, unroll_length=length, seed=self._seed, first_stream=stream)
         check_same_game(games, self._game)
         self._version, self._idle_since = -1, time.perf_counter()
         return os.getpid()
 
-    def unroll(self, weights: dict[str, np.ndarray[Any, Any]], version: int) -> Unroll:
-        """Return one unroll played with these weights."""
+    def unroll(self, weights: dict[str, np.ndarray[Any, Any]], version: int, deal: Deal) -> Unroll:
+        """Return one unroll played with these weights, whose new episodes are against opponents that are dealt so."""
         start = time.perf_counter()
         if version != self._version:
             self._agent.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
             self._version = version
+        self._games.take_up(deal)
         trajectory, episodes = self._rollout.collect(version)
         end = time.perf_counter()
         waited, self._idle_since = start - self._idle_since, end
         return Unroll(
             trajectory=trajectory,
-            episodes=[(self._opponents[episode.row], episode) for episode in episodes],
+            episodes=episodes,
             playing_seconds=end - start,
             waiting_seconds=waited,
-            environment_step_ms=self._environment.take_milliseconds(),
-            game_restarts=self._environment.take_restarts(),
+            environment_step_ms=self._timer.take_milliseconds(),
+            game_restarts=self._timer.take_restarts(),
             rss_mib=psutil.Process().memory_info().rss / _MIB,
         )
 
@@ -110,14 +112,15 @@ class RaySource:
 
     Args:
         config: the run.
+        league: says with every new weights whom to meet.
         stop: once set, nobody is kept waiting for unrolls.
 
     Raises:
         ActorError: if the actors cannot start, with the reason the first of them gave, or cannot be kept running.
     """
 
-    def __init__(self, config: TrainConfig, stop: threading.Event | None = None) -> None:
-        self._config, self._plain_config = config, to_dict(config)
+    def __init__(self, config: TrainConfig, league: League, stop: threading.Event | None = None) -> None:
+        self._config, self._plain_config, self._league = config, to_dict(config), league
         self._game = game_build(config.environment)
         self._run_stopped = stop or threading.Event()
         self._unrolls: queue.Queue[Unroll] = queue.Queue(maxsize=max(1, config.actors.queue_size))
@@ -171,7 +174,7 @@ class RaySource:
         except (ray.exceptions.RayError, RuntimeError, OSError) as error:
             raise ActorError(f"Ray does not take new weights: {_summary(error)}") from error
         # One assignment: the feeder must not see new weights with an old number.
-        self._numbered_weights = (reference, version)
+        self._newest = (reference, version, self._league.deal())
         if self._feeder.ident is None:
             self._feeder.start()
 
@@ -238,8 +241,7 @@ class RaySource:
                 self._failure = error
 
     def _ask(self, seat: _Seat) -> None:
-        weights, version = self._numbered_weights
-        seat.request, seat.since = seat.actor.unroll.remote(weights, version), time.monotonic()
+        seat.request, seat.since = seat.actor.unroll.remote(*self._newest), time.monotonic()
 
     def _overdue(self) -> list[Any]:
         limit = time.monotonic() - self._config.actors.unroll_timeout_seconds

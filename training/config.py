@@ -15,6 +15,7 @@ import tyro
 from agent.config import AgentConfig
 from training.checkpoint_errors import CheckpointError
 from training.environment_config import GymnasiumConfig, MicroRTSConfig, StarCraft2Config
+from training.league import LeagueConfig
 from training.learner_config import LearnerConfig
 
 CONFIG_VERSION = 1
@@ -116,6 +117,8 @@ class TrainConfig:
     """How it learns."""
     actors: ActorConfig = field(default_factory=ActorConfig)
     """How it plays."""
+    league: LeagueConfig = field(default_factory=LeagueConfig)
+    """Whom it meets."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """How it is measured."""
     total_steps: int = 10_000_000

@@ -17,7 +17,8 @@ class MicroRTSConfig:
     map_path: str = "maps/8x8/basesWorkers8x8A.xml"
     """A map of the game, or the file of one of your own."""
     opponents: tuple[str, ...] = ("RandomBiasedAI",)
-    """Built-in AIs, dealt out over the games in turn; name one twice to meet it twice as often."""
+    """Built-in AIs, dealt out over pairs of games in turn; name one twice to meet it twice as often. self_play is the
+    agent itself: the pair is then one game, and both its sides learn."""
     max_steps: int = 2000
     """Game steps after which a game is truncated."""
     skip_idle_steps: bool = True

@@ -10,12 +10,15 @@ from agent.interface import AgentSpec
 from envs.errors import GameVersionError
 from training.environment_config import (
     NO_OPPONENT,
+    SELF_PLAY,
     EnvironmentConfig,
     GymnasiumConfig,
     MicroRTSConfig,
     StarCraft2Config,
 )
+from training.league import League, LeagueConfig
 from training.rollout import BatchedEnvironment
+from training.seats import Seats
 from training.starcraft2_games import check_starcraft2_opponents, make_starcraft2, mark_of, starcraft2_build
 
 
@@ -31,7 +34,7 @@ def make_environment(
 
     Args:
         config: what is played.
-        num_games: how many games are stepped together.
+        num_games: how many games are stepped together; two of self-play are the two rows of one.
         seed: of the games.
         opponents: the opponent in each game; default: the config's, dealt out in turn.
         agent_players: the side (0 or 1) that the agent plays in each game of µRTS; default: in turn, each opponent on
@@ -39,6 +42,7 @@ def make_environment(
     """
     if opponents is None:
         opponents = opponents_of(config, num_games)
+    seats = seats_of(config, opponents)
     match config:
         case GymnasiumConfig():
             from envs.gymnasium_adapter import GymnasiumVectorEnv
@@ -46,20 +50,18 @@ def make_environment(
             adapted: BatchedEnvironment = GymnasiumVectorEnv(config.env_id, num_games, seed=seed)
             return adapted
         case StarCraft2Config():
-            return make_starcraft2(config, opponents, seed=seed)
+            return make_starcraft2(config, seats, seed=seed)
         case MicroRTSConfig():
-            return _make_microrts(config, opponents, agent_players, seed)
+            return _make_microrts(config, seats, agent_players or seats.players, seed)
 
 
-def _make_microrts(
-    config: MicroRTSConfig, opponents: Sequence[str], agent_players: Sequence[int] | None, seed: int
-) -> BatchedEnvironment:
+def _make_microrts(config: MicroRTSConfig, seats: Seats, agent_players: Sequence[int], seed: int) -> BatchedEnvironment:
     from envs.microrts.vector_env import MicroRTSVectorEnv
 
     games: BatchedEnvironment = MicroRTSVectorEnv(
         map_path=config.map_path,
-        opponents=opponents,
-        agent_players=[game % 2 for game in range(len(opponents))] if agent_players is None else agent_players,
+        opponents=seats.opponents,
+        agent_players=agent_players,
         max_steps=config.max_steps,
         reward_weights=config.reward_weights,
         skip_idle_steps=config.skip_idle_steps,
@@ -80,6 +82,23 @@ def opponents_of(config: EnvironmentConfig, num_games: int, *, first_game: int =
         return [NO_OPPONENT] * num_games
     games = range(first_game, first_game + num_games)
     return [config.opponents[game // 2 % len(config.opponents)] for game in games]
+
+
+def seats_of(config: EnvironmentConfig, opponents: Sequence[str]) -> Seats:
+    """Return who plays whom in a batch whose rows have these opponents.
+
+    Raises:
+        ValueError: if rows of self-play do not come in pairs.
+    """
+    return Seats.of(opponents, (0,) if isinstance(config, GymnasiumConfig) else config.sides)
+
+
+def league_of(config: EnvironmentConfig, league: LeagueConfig) -> League:
+    """Return the league of the AIs that the config names."""
+    if isinstance(config, GymnasiumConfig):
+        return League(league, ())
+    ais = [name for name in config.opponents if name not in (SELF_PLAY, NO_OPPONENT)]
+    return League(league, ais, config.sides)
 
 
 def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None = None) -> None:
@@ -104,7 +123,8 @@ def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None =
     from envs.microrts.ais import ai_factory
 
     for opponent in dict.fromkeys(opponents):
-        ai_factory(opponent)
+        if are_given or opponent != SELF_PLAY:
+            ai_factory(opponent)
 
 
 def spec_of(environment: BatchedEnvironment) -> AgentSpec:

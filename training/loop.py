@@ -14,6 +14,7 @@ import torch
 from agent.agent import Agent
 from training.config import TrainConfig
 from training.environment_config import NO_OPPONENT
+from training.league import League
 from training.learner import Learner
 from training.sources import Experience, ExperienceSource
 
@@ -48,8 +49,8 @@ class EpisodeStatistics:
 
     def add(self, experience: Experience) -> None:
         """Take in the finished episodes of a batch."""
-        for opponent, episode in experience.episodes:
-            self.recent[opponent].append((episode.episodic_return, episode.length, episode.outcome))
+        for episode in experience.episodes:
+            self.recent[episode.opponent].append((episode.episodic_return, episode.length, episode.outcome))
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes, and the training win rate against each opponent."""
@@ -76,11 +77,16 @@ class Update:
 
 
 def training_loop(
-    config: TrainConfig, agent: Agent, learner: Learner, source: ExperienceSource, progress: Progress
+    config: TrainConfig,
+    agent: Agent,
+    learner: Learner,
+    source: ExperienceSource,
+    progress: Progress,
+    league: League,
 ) -> Iterator[Update]:
     """Train until the steps or minutes of the config are used up; yield after every update.
 
-    The caller logs, saves checkpoints and may stop at any yield; `progress` is updated in place.
+    The caller logs, saves checkpoints and may stop at any yield; `progress` and `league` are updated in place.
     """
     statistics = EpisodeStatistics()
     source.publish(agent, progress.updates)
@@ -91,6 +97,8 @@ def training_loop(
         metrics = learner.update(experience.trajectories, progress.share(config))
         lag = policy_lag(experience, progress.updates)
         statistics.add(experience)
+        for episode in experience.episodes:
+            league.add(episode.opponent, episode.side, episode.outcome, episode.length)
         steps = sum(trajectory.num_game_steps for trajectory in experience.trajectories)
         progress.updates += 1
         progress.game_steps += steps
@@ -102,6 +110,7 @@ def training_loop(
         metrics |= {
             **experience.metrics,
             **statistics.metrics(),
+            **league.metrics(),
             "charts/SPS": steps / (end - start),
             "rollout/policy_lag": lag,
             "rollout/learner_waiting_share": (learn_start - start) / (end - start),
@@ -115,18 +124,21 @@ def policy_lag(experience: Experience, version: int) -> float:
     return float(np.mean([version - trajectory.policy_version.mean() for trajectory in experience.trajectories]))
 
 
-def training_state(learner: Learner, progress: Progress) -> dict[str, Any]:
+def training_state(learner: Learner, progress: Progress, league: League) -> dict[str, Any]:
     """Return what a checkpoint holds beside weights and config."""
     return {
         "learner": learner.state_dict(),
         "progress": {**vars(progress)},
+        "league": league.state_dict(),
         "torch_rng": torch.get_rng_state(),
     }
 
 
-def restore_training_state(state: dict[str, Any], learner: Learner, progress: Progress) -> None:
+def restore_training_state(state: dict[str, Any], learner: Learner, progress: Progress, league: League) -> None:
     """Continue from what `training_state` returned."""
     learner.load_state_dict(state["learner"])
     for name, value in state["progress"].items():
         setattr(progress, name, value)
+    if "league" in state:  # a checkpoint from before there were leagues has none
+        league.load_state_dict(state["league"])
     torch.set_rng_state(state["torch_rng"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agent.agent import Agent
 from agent.interface import AgentInput, AgentOutput, AgentSpec, PackedObservation, pack_observation
+from training.environment_config import NO_OPPONENT
 from training.trajectory import Trajectory, sequence_major
 
 Array = NDArray[Any]
@@ -40,12 +41,23 @@ class BatchedEnvironment(Protocol):
 
 @dataclass(frozen=True)
 class Episode:
-    """One finished episode: return of the weighted rewards, game steps, outcome (+1, 0, -1), environment row."""
+    """One finished episode.
+
+    Attributes:
+        episodic_return: of the weighted rewards.
+        length: in game steps.
+        outcome: +1, 0, -1.
+        row: of the environment.
+        opponent: against whom it was.
+        side: which player of the game the row was.
+    """
 
     episodic_return: float
     length: int
     outcome: int
     row: int
+    opponent: str = NO_OPPONENT
+    side: int = 0
 
 
 class Rollout:
@@ -99,9 +111,10 @@ class Rollout:
         for _ in range(self.unroll_length):
             packed, output = self._act()
             rows.append(_with_actions(packed, output))
-            steps.append(self._advance(packed, output))
+            step, infos = self._advance(packed, output)
+            steps.append(step)
             is_first.append(self._is_first)
-            episodes += self._finished(steps[-1])
+            episodes += self._finished(steps[-1], infos)
         nobody = np.zeros(self.environment.num_envs, bool)
         rows.append(_with_actions(pack_observation(self._observation, self.agent.spec, nobody), None, like=rows[-1]))
         trajectory = Trajectory(
@@ -127,8 +140,8 @@ class Rollout:
         )
         return packed, output
 
-    def _advance(self, packed: PackedObservation, output: AgentOutput) -> _Step:
-        """Step the games that have not ended, reset those that have, and return what happened."""
+    def _advance(self, packed: PackedObservation, output: AgentOutput) -> tuple[_Step, dict[str, Any]]:
+        """Step the games that have not ended, reset those that have, and return what happened, with the infos."""
         was_ended = self._ended
         actions = environment_actions(packed, output.action.numpy(), self.agent.spec)
         observation, _, terminated, truncated, infos = self.environment.step(actions)
@@ -145,21 +158,27 @@ class Rollout:
             observation, _ = self.environment.reset(options={"reset_mask": was_ended})
         self._observation, self._state = observation, output.state
         self._ended, self._is_first = step.terminated | step.truncated, was_ended
-        return step
+        return step, infos
 
-    def _finished(self, step: _Step) -> list[Episode]:
+    def _finished(self, step: _Step, infos: dict[str, Any]) -> list[Episode]:
         self._returns += step.rewards.sum(-1)
         self._lengths += step.elapsed_steps
         ended = np.flatnonzero(step.terminated | step.truncated)
         # What an episode would have come to is not known where its game failed.
-        episodes = [
-            Episode(float(self._returns[row]), int(self._lengths[row]), int(step.outcome[row]), int(row))
-            for row in ended
-            if not step.dropped[row]
-        ]
+        episodes = [self._episode(int(row), step, infos) for row in ended if not step.dropped[row]]
         self._returns[ended] = 0
         self._lengths[ended] = 0
         return episodes
+
+    def _episode(self, row: int, step: _Step, infos: dict[str, Any]) -> Episode:
+        return Episode(
+            episodic_return=float(self._returns[row]),
+            length=int(self._lengths[row]),
+            outcome=int(step.outcome[row]),
+            row=row,
+            opponent=infos["opponent"][row] if "opponent" in infos else NO_OPPONENT,
+            side=int(infos["side"][row]) if "side" in infos else 0,
+        )
 
 
 @dataclass(frozen=True)

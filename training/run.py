@@ -21,8 +21,9 @@ from training.checkpoint_compatibility import check_compatible, with_later_field
 from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
 from training.config import TrainConfig, config_checked, from_dict, to_dict
-from training.environment_config import EnvironmentConfig, StarCraft2Config
-from training.environments import check_opponents, game_build, make_environment, spec_of
+from training.environment_config import EnvironmentConfig, GymnasiumConfig
+from training.environments import check_opponents, game_build, league_of, make_environment, spec_of
+from training.league import League
 from training.learner import Learner
 from training.loop import Progress, Update, restore_training_state, training_loop, training_state
 from training.machine import describe_environment
@@ -47,6 +48,7 @@ class TrainingRun:
     identity: dict[str, Any]
     agent: Agent
     learner: Learner
+    league: League
     progress: Progress = field(default_factory=Progress)
     checkpoint: Path | None = None
 
@@ -65,7 +67,7 @@ class TrainingRun:
             self.directory.checkpoints,
             self.progress.game_steps,
             weights=self.agent.state_dict(),
-            training_state=training_state(self.learner, self.progress),
+            training_state=training_state(self.learner, self.progress, self.league),
             metadata={**self.identity, "config": to_dict(self.config), "policy_version": self.progress.updates},
             keep=self.config.keep_checkpoints,
         )
@@ -87,7 +89,7 @@ class TrainingRun:
             OSError: if the disk is full; the last checkpoint stays good.
             ActorError: if actors cannot be started or kept running; what was learnt is saved.
         """
-        source = make_source(self.config, self.agent, stop)
+        source = make_source(self.config, self.agent, self.league, stop)
         metrics = self.loggers()
         try:
             self._loop(source, metrics, report, stop)
@@ -109,7 +111,7 @@ class TrainingRun:
         stop: threading.Event,
     ) -> None:
         source.restart(episode_seed(self.config, self.progress))
-        for update in training_loop(self.config, self.agent, self.learner, source, self.progress):
+        for update in training_loop(self.config, self.agent, self.learner, source, self.progress, self.league):
             metrics.log(self.progress.game_steps, update.metrics)
             report(update)
             if stop.is_set():
@@ -151,13 +153,13 @@ def open_run(
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
     directory = prepare_run_directory(run_path, resume=resume)
-    run = TrainingRun(config, directory, identity, agent, learner)
+    run = TrainingRun(config, directory, identity, agent, learner, league_of(config.environment, config.league))
     if goes_on:
         checkpoint = newest_intact(directory.checkpoints)
         check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
         with _mismatch_reported(checkpoint):
             agent.load_state_dict(checkpoint.weights)
-            restore_training_state(checkpoint.training_state, learner, run.progress)
+            restore_training_state(checkpoint.training_state, learner, run.progress, run.league)
         run.checkpoint = checkpoint.path
     directory.write_config(to_dict(config))
     directory.write_environment(describe_environment(identity["game"]))
@@ -218,20 +220,20 @@ def environment_spec(config: EnvironmentConfig) -> AgentSpec:
     """
     check_opponents(config)
     # A game of self-play has two rows.
-    environment = make_environment(config, 2 if isinstance(config, StarCraft2Config) else 1, seed=0)
+    environment = make_environment(config, 1 if isinstance(config, GymnasiumConfig) else 2, seed=0)
     try:
         return spec_of(environment)
     finally:
         environment.close()
 
 
-def make_source(config: TrainConfig, agent: Agent, stop: threading.Event) -> ExperienceSource:
+def make_source(config: TrainConfig, agent: Agent, league: League, stop: threading.Event) -> ExperienceSource:
     """Return the experience source that the config asks for; once `stop` is set, it keeps nobody waiting."""
     if config.actors.num_actors == 0:
-        return LocalSource(config, agent)
+        return LocalSource(config, agent, league)
     from training.actors import RaySource
 
-    return RaySource(config, stop)
+    return RaySource(config, league, stop)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -8,9 +8,11 @@ from typing import Protocol
 
 from agent.agent import Agent
 from training.config import TrainConfig
-from training.environments import make_environment, opponents_of
+from training.environments import make_environment, opponents_of, seats_of
+from training.league import League
 from training.rollout import Episode, Rollout
 from training.step_timer import StepTimer
+from training.training_games import TrainingGames
 from training.trajectory import Trajectory
 
 
@@ -20,10 +22,10 @@ class ActorError(RuntimeError):
 
 @dataclass(frozen=True)
 class Experience:
-    """What one batch of experience holds: unrolls, finished episodes by opponent name, and figures about its making."""
+    """What one batch of experience holds: unrolls, finished episodes, and figures about its making."""
 
     trajectories: list[Trajectory]
-    episodes: list[tuple[str, Episode]]
+    episodes: list[Episode]
     metrics: dict[str, float]
 
 
@@ -54,15 +56,16 @@ class ExperienceSource(Protocol):
 class LocalSource:
     """Plays in the learner's process, deterministically: equal seeds give equal experience."""
 
-    def __init__(self, config: TrainConfig, agent: Agent) -> None:
-        games = make_environment(config.environment, config.actors.games_per_actor, seed=config.seed)
-        self._environment = StepTimer(games)
-        self._opponents = opponents_of(config.environment, config.actors.games_per_actor)
+    def __init__(self, config: TrainConfig, agent: Agent, league: League) -> None:
+        opponents = opponents_of(config.environment, config.actors.games_per_actor)
+        games = make_environment(config.environment, len(opponents), seed=config.seed, opponents=opponents)
+        self._timer = StepTimer(games)
+        self._games = TrainingGames(self._timer, seats_of(config.environment, opponents))
+        self._league = league
         # Acting is on the CPU; a learner on a GPU keeps its own copy of the weights.
         self._agent = agent if agent.value_bias.device.type == "cpu" else copy.deepcopy(agent).cpu()
-        self._rollout = Rollout(
-            self._environment, self._agent, unroll_length=config.actors.unroll_length, seed=config.seed
-        )
+        self._games.take_up(league.deal())
+        self._rollout = Rollout(self._games, self._agent, unroll_length=config.actors.unroll_length, seed=config.seed)
         self._unrolls_per_update = config.unrolls_per_update
         self._version = 0
         self._restarts = 0
@@ -73,21 +76,23 @@ class LocalSource:
         for _ in range(self._unrolls_per_update):
             trajectory, finished = self._rollout.collect(self._version)
             trajectories.append(trajectory)
-            episodes += [(self._opponents[episode.row], episode) for episode in finished]
-        self._restarts += self._environment.take_restarts()
-        metrics = {"env/step_ms": self._environment.take_milliseconds(), "env/restarts": float(self._restarts)}
+            episodes += finished
+        self._restarts += self._timer.take_restarts()
+        metrics = {"env/step_ms": self._timer.take_milliseconds(), "env/restarts": float(self._restarts)}
         return Experience(trajectories, episodes, metrics)
 
     def publish(self, agent: Agent, version: int) -> None:
-        """Take up the weights, unless the agent is shared, and note the version."""
+        """Take up the weights, unless the agent is shared, the version, and how the league deals opponents."""
         if agent is not self._agent:
             self._agent.load_state_dict(agent.state_dict())
         self._version = version
+        self._games.take_up(self._league.deal())
 
     def restart(self, seed: int) -> None:
         """Begin new episodes from a seed."""
+        self._games.take_up(self._league.deal())
         self._rollout.restart(seed)
 
     def close(self) -> None:
         """End all games."""
-        self._environment.close()
+        self._games.close()

@@ -10,13 +10,14 @@ from typing import Any
 
 from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config
 from training.rollout import BatchedEnvironment
+from training.seats import Seats
 
 
-def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed: int) -> BatchedEnvironment:
-    """Return a batch of games with a row for each opponent; two rows of self-play are the two sides of one game.
+def make_starcraft2(config: StarCraft2Config, seats: Seats, *, seed: int) -> BatchedEnvironment:
+    """Return a batch of games.
 
     Raises:
-        ValueError: if rows of self-play do not come in pairs, or a setting is out of its range.
+        ValueError: if there are two players on a map for one, or a setting is out of its range.
         GameNotFoundError: if the game, the map or pysc2 is not installed.
     """
     from envs.starcraft2.guidance import HumanGuidance
@@ -26,7 +27,7 @@ def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed:
     guidance = None if config.human_statistics is None else HumanGuidance.from_file(Path(config.human_statistics))
     games: BatchedEnvironment = StarCraft2VectorEnv(
         map_name=config.map_name,
-        opponents=_opponent_of_each_game(opponents),
+        opponents=seats.opponents,
         race=config.race,
         opponent_race=config.opponent_race,
         max_game_loops=config.max_steps,
@@ -41,7 +42,7 @@ def make_starcraft2(config: StarCraft2Config, opponents: Sequence[str], *, seed:
         replay_interval=config.replay_interval,
         seed=seed,
     )
-    if games.num_envs != len(opponents):
+    if games.num_envs != len(seats.names):
         games.close()
         raise ValueError(
             f"{config.map_name} is a map for one player: expected the opponent {NO_OPPONENT}, got {SELF_PLAY}"
@@ -113,19 +114,3 @@ def _process_settings(config: StarCraft2Config) -> Any:
         episodes_per_process=config.episodes_per_process,
         request_timeout_seconds=config.request_timeout_seconds,
     )
-
-
-def _opponent_of_each_game(opponents: Sequence[str]) -> list[str | None]:
-    games: list[str | None] = []
-    rows = iter(opponents)
-    for opponent in rows:
-        if opponent != SELF_PLAY:
-            games.append(opponent)
-        elif next(rows, None) == SELF_PLAY:
-            games.append(None)
-        else:
-            raise ValueError(
-                f"a game of {SELF_PLAY} takes two rows one after the other, got {list(opponents)}; let "
-                "actors.games_per_actor be even"
-            )
-    return games

@@ -105,6 +105,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = self._allocate(space)
         self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
+        self._factories: dict[str, Any] = {}
         self._games: Any = self._make_games(str(map_file), skip_idle_steps, canonical_orientation, num_threads)
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
 
@@ -122,7 +123,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         return {name: np.zeros((self.num_envs, *shape), dtype) for name, (shape, dtype) in {**boxes, **results}.items()}
 
     def _make_games(self, map_file: str, skip_idle_steps: bool, canonical_orientation: bool, num_threads: int) -> Any:
-        players = [[ai and ai_factory(ai) for ai in pair] for pair in self.rows.ais]
+        players = [self._makers(pair) for pair in self.rows.ais]
         games = java_class("perceiverstar.VectorGames")
         factories = java_class("perceiverstar.AiFactory")[:][:]
         table = unit_type_table()
@@ -140,6 +141,20 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
                 direct_buffers(self._buffers),
             )
 
+    def _makers(self, ais: tuple[str | None, str | None]) -> list[Any]:
+        for ai in ais:
+            if ai is not None and ai not in self._factories:
+                self._factories[ai] = ai_factory(ai)
+        return [ai and self._factories[ai] for ai in ais]
+
+    def _meet(self, opponents: Sequence[str | None], chosen: NDArray[np.bool_]) -> None:
+        rows = self.rows.meeting(opponents, chosen)
+        factories = java_class("perceiverstar.AiFactory")[:]
+        changed = [game for game, ais in enumerate(rows.ais) if ais != self.rows.ais[game]]
+        for game, players in [(game, self._makers(rows.ais[game])) for game in changed]:
+            self._games.setPlayers(game, factories(players))
+        self.rows = rows
+
     def _set_seeds(self, seed: int | None, chosen_games: NDArray[np.bool_]) -> None:
         # One seed for each game, whichever games are chosen: a game's seed depends only on `seed` and its index.
         seeds = np.random.SeedSequence(seed).generate_state(self.rows.num_games, np.uint64).view(np.int64)
@@ -153,17 +168,24 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         Args:
             seed: starts the random choices of the games' AIs over; None goes on with the ones before.
             options: {"reset_mask": bool [num_envs]} resets only those rows; the observations of the others are
-                returned as they are.
+                returned as they are. {"opponents": for each game the name of its AI from now on, or None} gives those
+                that are reset other AIs; None leaves a game's as it is.
 
         Raises:
-            ValueError: if the mask has another shape or only one of a game's two rows.
+            ValueError: if the mask has another shape or only one of a game's two rows, or an AI is named for a game
+                without one.
+            UnknownNameError: if an AI does not exist.
         """
-        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
+        options = options or {}
+        chosen = self.rows.chosen_games(options.get("reset_mask"))
+        games = self._open_games()
+        if "opponents" in options:
+            self._meet(options["opponents"], chosen)
         super().reset(seed=seed)
         if seed is not None:
             self._set_seeds(seed, chosen)
         with crashes_reported("starting an episode"):
-            self._open_games().reset(chosen)
+            games.reset(chosen)
         self._finished[chosen[self.rows.game]] = False
         return self._observations(), self._infos()
 

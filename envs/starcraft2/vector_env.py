@@ -173,6 +173,13 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             matches.append(Match(settings, ai, players))
         return matches
 
+    def _meet(self, opponents: Sequence[str | None], chosen: NDArray[np.bool_]) -> None:
+        rows = self.rows.meeting(opponents, chosen)
+        changed = [game for game, ais in enumerate(rows.ais) if ais != self.rows.ais[game]]
+        for game, opponent in [(game, parse_opponent(str(opponents[game]))) for game in changed]:
+            self._matches[game].opponent = opponent
+        self.rows = rows
+
     def _set_seeds(self, seed: int | None, chosen_games: NDArray[np.bool_]) -> None:
         # A game's seeds depend only on `seed` and its index, whichever games are chosen.
         sequences = np.random.SeedSequence(seed).spawn(self.rows.num_games)
@@ -188,15 +195,21 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         Args:
             seed: starts the games' random choices over; None goes on with the ones before.
             options: {"reset_mask": bool [num_envs]} resets only those rows; the observations of the others are
-                returned as they are.
+                returned as they are. {"opponents": for each game the name of its AI from now on, or None} gives those
+                that are reset other AIs; None leaves a game's as it is.
 
         Raises:
-            ValueError: if the mask has another shape or only one of a game's two rows.
+            ValueError: if the mask has another shape or only one of a game's two rows, or an AI is named for a game
+                without one.
+            UnknownNameError: if an AI does not exist.
             GameCrashedError: if a game fails several times in a row.
             GameVersionError: if it is another version than expected.
         """
         self._require_open()
-        chosen = self.rows.chosen_games(None if options is None else options.get("reset_mask"))
+        options = options or {}
+        chosen = self.rows.chosen_games(options.get("reset_mask"))
+        if "opponents" in options:
+            self._meet(options["opponents"], chosen)
         super().reset(seed=seed)
         if seed is not None:
             self._set_seeds(seed, chosen)

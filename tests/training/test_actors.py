@@ -18,7 +18,8 @@ from agent import Agent, AgentConfig
 from envs.errors import GameCrashedError
 from training.config import TrainConfig
 from training.environment_config import MicroRTSConfig
-from training.environments import make_environment, opponents_of, spec_of
+from training.environments import league_of, make_environment, opponents_of, spec_of
+from training.league import League
 from training.recipes import get_recipe
 from training.signal_handlers import FAULT_SIGNALS, fault_action
 
@@ -46,6 +47,10 @@ def make_agent(config: TrainConfig) -> Agent:
     return agent
 
 
+def make_league(config: TrainConfig) -> League:
+    return league_of(config.environment, config.league)
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -68,7 +73,7 @@ def test_java_in_this_process_outlives_ray() -> None:
 def test_the_reason_why_actors_cannot_start_is_told_at_once() -> None:
     wrong = make_config(environment=MicroRTSConfig(opponents=("NoSuchAI",)))
     with pytest.raises(actors.ActorError, match=r"the actors did not start: .*unknown AI 'NoSuchAI'"):
-        actors.RaySource(wrong)
+        actors.RaySource(wrong, make_league(wrong))
     assert not ray_cluster.ray.is_initialized()
 
 
@@ -76,7 +81,7 @@ def test_the_reason_why_actors_cannot_start_is_told_at_once() -> None:
 def source() -> Iterator[actors.RaySource]:
     config = make_config()
     before = psutil.Process().children(recursive=True)
-    source = actors.RaySource(config)
+    source = actors.RaySource(config, make_league(config))
     children = [child for child in psutil.Process().children(recursive=True) if child not in before]
     folder = Path(ray_cluster.ray._private.worker._global_node.get_temp_dir_path())
     assert folder.is_dir()

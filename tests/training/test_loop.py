@@ -15,6 +15,7 @@ from tests.agent import games
 from tests.training.test_trajectory import random_trajectory
 from training.environment_config import EnvironmentConfig, GymnasiumConfig
 from training.environments import opponents_of
+from training.league import League, LeagueConfig
 from training.learner import Learner
 from training.learner_config import LearnerConfig
 from training.loop import EpisodeStatistics, Progress, policy_lag, restore_training_state, training_loop, training_state
@@ -28,6 +29,10 @@ from training.trajectory import Trajectory
 def make_agent() -> Agent:
     torch.manual_seed(0)
     return Agent(games.unit_game(), AgentConfig.of_size("dummy"))
+
+
+def make_league() -> League:
+    return League(LeagueConfig(deal="prioritised"), ["Rush", "Random"])
 
 
 class ScriptedSource:
@@ -49,7 +54,7 @@ class ScriptedSource:
             )
             for seed in range(2)
         ]
-        return Experience(trajectories, [("Rush", Episode(3.0, 50, 1, 0))], {"env/restarts": 2.0})
+        return Experience(trajectories, [Episode(3.0, 50, 1, 0, "Rush")], {"env/restarts": 2.0})
 
 
 class ScriptedLearner:
@@ -65,7 +70,7 @@ class ScriptedLearner:
 def run(total_steps: int, progress: Progress, **changes: Any) -> tuple[list[dict[str, float]], Any, Any]:
     config = dataclasses.replace(tiny(), total_steps=total_steps, **changes)
     source, learner = ScriptedSource(), ScriptedLearner()
-    updates = list(training_loop(config, make_agent(), cast(Any, learner), cast(Any, source), progress))
+    updates = list(training_loop(config, make_agent(), cast(Any, learner), cast(Any, source), progress, make_league()))
     return [update.metrics for update in updates], source, learner
 
 
@@ -85,6 +90,7 @@ def test_it_runs_until_the_steps_are_used_up() -> None:
     assert metrics[-1]["charts/episodic_return"] == 3.0
     assert metrics[-1]["charts/win_rate/Rush"] == 1.0
     assert metrics[-1]["charts/SPS"] > 0
+    assert metrics[-1]["league/payoff/Rush"] > metrics[0]["league/payoff/Rush"] > 0.5
 
 
 def test_it_goes_on_from_the_counters_of_a_resumed_run() -> None:
@@ -117,15 +123,19 @@ def test_policy_lag_is_the_mean_over_trajectories() -> None:
 def test_statistics_cover_the_last_hundred_episodes_of_each_opponent() -> None:
     statistics = EpisodeStatistics()
     assert statistics.metrics() == {}
-    lost, won = Episode(0.0, 10, -1, 0), Episode(2.0, 30, 1, 0)
-    statistics.add(Experience([], [("Rush", lost)] * 50 + [("Random", won)] * 50, {}))
+    lost, won, beaten = (
+        Episode(0.0, 10, -1, 0, "Rush"),
+        Episode(2.0, 30, 1, 0, "Rush"),
+        Episode(2.0, 30, 1, 0, "Random"),
+    )
+    statistics.add(Experience([], [lost] * 50 + [beaten] * 50, {}))
     assert statistics.metrics() == {
         "charts/episodic_return": 1.0,
         "charts/episodic_length": 20.0,
         "charts/win_rate/Rush": 0.0,
         "charts/win_rate/Random": 1.0,
     }
-    statistics.add(Experience([], [("Rush", won)] * 75, {}))
+    statistics.add(Experience([], [won] * 75, {}))
     assert statistics.metrics()["charts/win_rate/Rush"] == 0.75
 
 
@@ -133,7 +143,7 @@ def test_statistics_cover_the_last_hundred_episodes_of_each_opponent() -> None:
 def test_nothing_is_won_where_there_is_no_opponent(config: EnvironmentConfig) -> None:
     opponents = opponents_of(config, 2)
     statistics = EpisodeStatistics()
-    statistics.add(Experience([], [(opponent, Episode(2.0, 30, 1, 0)) for opponent in opponents], {}))
+    statistics.add(Experience([], [Episode(2.0, 30, 1, 0, opponent) for opponent in opponents], {}))
     assert statistics.metrics() == {"charts/episodic_return": 2.0, "charts/episodic_length": 30.0}
 
 
@@ -142,13 +152,17 @@ def test_saved_state_restores_counters_learner_and_random_numbers() -> None:
     learner.num_updates = 5
     progress = Progress(game_steps=10, decisions=20, updates=5, seconds=1.5, episodes=2)
     torch.manual_seed(4)
-    state = training_state(learner, progress)
+    league = make_league()
+    league.add("Rush", 1, 1, 50)
+    state = training_state(learner, progress, league)
     expected = (torch.rand(3), learner.generator.random(3))
 
-    other, counters = Learner(make_agent(), LearnerConfig(), seed=2), Progress()
+    other, counters, later = Learner(make_agent(), LearnerConfig(), seed=2), Progress(), make_league()
     torch.manual_seed(99)
-    restore_training_state(state, other, counters)
+    restore_training_state(state, other, counters, later)
     assert counters == progress
+    assert later.state_dict() == league.state_dict()
+    assert later.payoff.win_rate("Rush", 1) > 0.5
     assert other.num_updates == 5
     assert torch.equal(torch.rand(3), expected[0])
     np.testing.assert_array_equal(other.generator.random(3), expected[1])

@@ -76,7 +76,7 @@ def test_every_observation_is_a_row() -> None:
 def test_episodes_are_reported_when_they_end() -> None:
     environment = CountingEnvironment((2, 3, 99), (True, False, True))
     rollout = make_rollout(environment, 3)
-    seen = [dataclasses.astuple(episode) for _ in range(2) for episode in rollout.collect()[1]]
+    seen = [dataclasses.astuple(episode)[:4] for _ in range(2) for episode in rollout.collect()[1]]
     # Return, game steps, outcome, row: 2 * (1 + 5) in 1 + 2 game steps, 3 * (1 + 10) in 1 + 2 + 3.
     assert seen == [(12.0, 3, 1, 0), (33.0, 6, 0, 1), (12.0, 3, 1, 0)]
 

@@ -22,7 +22,9 @@ from training.checkpoint import (
     load_checkpoint,
 )
 from training.config import ConfigError, EvaluationConfig, TrainConfig, to_dict
-from training.environment_config import GymnasiumConfig
+from training.environment_config import GymnasiumConfig, MicroRTSConfig
+from training.environments import league_of
+from training.league import LeagueConfig
 from training.loop import Update
 from training.recipes import get_recipe
 from training.run import load_agent, make_source, open_run, resolve_device, run_training
@@ -68,9 +70,18 @@ def assert_equal_states(first: object, second: object) -> None:
         assert first == second
 
 
-@pytest.mark.parametrize("recipe", ["gymnasium", "tiny"])
-def test_a_run_in_two_parts_ends_where_the_whole_run_ends(recipe: str, tmp_path: Path) -> None:
-    config = small(recipe)
+def meets_those_that_win(config: TrainConfig) -> TrainConfig:
+    """Return the run with games short enough for records to come about."""
+    environment = MicroRTSConfig(max_steps=40, opponents=("WorkerRush", "RandomBiasedAI", "PassiveAI"))
+    return dataclasses.replace(config, environment=environment, league=LeagueConfig(deal="prioritised"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [small("gymnasium"), small("tiny"), meets_those_that_win(small("tiny"))],
+    ids=["gymnasium", "tiny", "league"],
+)
+def test_a_run_in_two_parts_ends_where_the_whole_run_ends(config: TrainConfig, tmp_path: Path) -> None:
     whole = train_until(config, tmp_path / "whole", 6)
     train_until(config, tmp_path / "parts", 3)
     torch.manual_seed(12345)  # nothing may come from what this process happens to have drawn
@@ -78,6 +89,7 @@ def test_a_run_in_two_parts_ends_where_the_whole_run_ends(recipe: str, tmp_path:
     first, second = (load_checkpoint(trained.directory.path) for trained in (whole, parts))
     assert first.step == second.step > 0
     assert_equal_states(first.weights, second.weights)
+    assert first.training_state["league"]["payoff"] or config.league.deal == "in_turn"
     for state in (first.training_state, second.training_state):
         assert state["progress"].pop("seconds") > 0
     assert_equal_states(first.training_state, second.training_state)
@@ -208,7 +220,7 @@ def test_lost_actors_fail_a_run_unless_it_was_stopped(tmp_path: Path, monkeypatc
         def next(self) -> None:
             raise ActorError
 
-    monkeypatch.setattr(run, "make_source", lambda config, agent, stop: LosingSource())
+    monkeypatch.setattr(run, "make_source", lambda config, agent, league, stop: LosingSource())
     opened = open_run(small("gymnasium"), tmp_path)
     with pytest.raises(ActorError):
         opened.train(lambda update: None, stop)
@@ -267,7 +279,9 @@ def test_devices_and_sources() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type in ("cpu", "cuda")
     config = small("gymnasium")
-    opened = make_source(config, load_untrained(config), threading.Event())
+    opened = make_source(
+        config, load_untrained(config), league_of(config.environment, config.league), threading.Event()
+    )
     assert type(opened).__name__ == "LocalSource"
     opened.close()
 

@@ -11,7 +11,7 @@ import torch
 from agent import Agent, AgentConfig
 from training.config import TrainConfig
 from training.environment_config import GymnasiumConfig
-from training.environments import make_environment, spec_of
+from training.environments import league_of, make_environment, spec_of
 from training.recipes import gymnasium
 from training.sources import LocalSource
 
@@ -36,7 +36,7 @@ def test_equal_seeds_give_equal_experience() -> None:
     agent = make_agent(config)
     batches = []
     for _ in range(2):
-        source = LocalSource(config, agent)
+        source = LocalSource(config, agent, league_of(config.environment, config.league))
         source.publish(agent, 4)
         batches.append(source.next())
         source.close()
@@ -54,7 +54,7 @@ def test_published_weights_act_even_if_the_agent_is_another() -> None:
     """As with a learner on a GPU, whose weights are copied to the acting agent."""
     config = make_config()
     agent = make_agent(config)
-    source = LocalSource(config, agent)
+    source = LocalSource(config, agent, league_of(config.environment, config.league))
     learnt = copy.deepcopy(agent)
     with torch.no_grad():
         learnt.action_head.output.bias[:] = torch.tensor([0.0, 50.0])

@@ -500,3 +500,29 @@ def test_two_hundred_resets_do_not_grow_memory() -> None:
             if round_ == 100:
                 before = resident_mib()
         assert resident_mib() - before < 40
+
+
+def test_a_reset_gives_games_other_ais() -> None:
+    with vector_env(["PassiveAI", "PassiveAI", None], agent_players=[0, 1, 0]) as env:
+        env.reset()
+        env.reset(
+            options={"reset_mask": np.array([True, False, True, True]), "opponents": ["WorkerRush", "CoacAI", None]}
+        )
+        assert env.rows.ais == ((None, "WorkerRush"), ("PassiveAI", None), (None, None))
+        with pytest.raises(ValueError, match="game 2 has no AI, both its players are controlled: expected None"):
+            env.reset(options={"opponents": [None, None, "CoacAI"]})
+        with pytest.raises(ValueError, match="opponents must have a name or None for each of 3 games"):
+            env.reset(options={"opponents": ["CoacAI"]})
+        with pytest.raises(UnknownNameError, match="did you mean CoacAI"):
+            env.reset(options={"opponents": ["CoacIA", None, None]})
+        assert env.rows.ais[0] == (None, "WorkerRush")
+
+
+def test_another_ai_plays_as_if_it_had_been_there_from_the_start() -> None:
+    with vector_env(["WorkerRush"]) as given, vector_env(["PassiveAI"]) as dealt:
+        expected, _ = given.reset(seed=3)
+        observation, _ = dealt.reset(seed=3, options={"opponents": ["WorkerRush"]})
+        for step in range(60):
+            assert same(observation, expected)
+            expected, *_ = given.step(random_actions(given, expected, step))
+            observation, *_ = dealt.step(random_actions(dealt, observation, step))

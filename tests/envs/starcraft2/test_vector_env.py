@@ -425,3 +425,16 @@ def test_closing_twice_and_pickling() -> None:
     assert not wait_for_end(processes, 1)
     with pytest.raises(GameCrashedError, match="closed"):
         env.step(no_ops(env))
+
+
+def test_a_reset_gives_games_other_ais(tmp_path: Path) -> None:
+    with vector_env(["very_easy", None], max_game_loops=32, replay_directory=tmp_path) as env:
+        env.reset()
+        env.reset(options={"opponents": ["hard:macro", None]})
+        play_until_finished(env)
+        opponents = {json.loads(record.read_text())["opponent"] for record in tmp_path.glob("*.json")}
+        assert opponents == {"hard:macro", "self_play"}
+        with pytest.raises(ValueError, match="game 1 has no AI"):
+            env.reset(options={"opponents": [None, "easy"]})
+        with pytest.raises(UnknownNameError, match="did you mean"):
+            env.reset(options={"opponents": ["hrd", None]})

@@ -65,6 +65,16 @@ public final class Game {
         this.episode = 0;
     }
 
+    /** Replaces what makes the AIs, from the next episode on; players that are controlled stay so. */
+    void setPlayers(AiFactory[] players) {
+        for (int player = 0; player < 2; player++) {
+            if ((players[player] == null) != controlled(player)) {
+                throw new IllegalArgumentException("player " + player + " must stay what it is, an AI or controlled");
+            }
+        }
+        System.arraycopy(players, 0, makers, 0, 2);
+    }
+
     /** Begins the next episode. */
     public void reset() throws Exception {
         random = new Random(seed + 0x9E3779B97F4A7C15L * episode++);

@@ -79,6 +79,11 @@ public final class VectorGames {
         }
     }
 
+    /** Replaces what makes a game's AIs, from its next episode on. */
+    public void setPlayers(int game, AiFactory[] players) {
+        games[game].setPlayers(players);
+    }
+
     /** Begins a new episode of the chosen games and writes what their players see. */
     public void reset(boolean[] chosen) throws Exception {
         for (int g = 0; g < games.length; g++) {

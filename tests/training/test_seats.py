@@ -1,0 +1,29 @@
+"""Which game and side each row is."""
+
+from __future__ import annotations
+
+import pytest
+
+from training.environment_config import NO_OPPONENT, SELF_PLAY
+from training.seats import Seats
+
+
+def test_ais_have_a_game_for_each_row_and_self_play_one_for_two() -> None:
+    seats = Seats.of(["Rush", "Rush", SELF_PLAY, SELF_PLAY, "Turtle"])
+    assert seats.opponents == ("Rush", "Rush", None, "Turtle")
+    assert seats.players == (0, 1, 0, 0)
+    assert seats.games.tolist() == [0, 1, 2, 2, 3]
+    assert seats.sides.tolist() == [0, 1, 0, 1, 0]
+    assert seats.has_ai.tolist() == [True, True, False, False, True]
+
+
+def test_where_the_game_draws_the_sides_the_agent_is_player_0() -> None:
+    seats = Seats.of(["easy", "easy", SELF_PLAY, SELF_PLAY], sides=(0,))
+    assert seats.players == (0, 0, 0)
+    assert seats.sides.tolist() == [0, 0, 0, 1]
+    assert not Seats.of([NO_OPPONENT] * 2, sides=(0,)).has_ai.any()
+
+
+def test_half_a_game_of_self_play_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"two rows one after the other, got .*games_per_actor be even"):
+        Seats.of(["Rush", SELF_PLAY])

@@ -162,6 +162,20 @@ def evaluate(arguments: list[str]) -> int:
     return 0
 
 
+def record(arguments: list[str]) -> int:
+    """Play the game's AIs against each other and write what they see and order, to imitate."""
+    from training import record_command
+    from training.interruption import stop_on_signals
+
+    options = record_command.parse(arguments, f"{PROGRAM} record")
+    with stop_on_signals(record_command.STOPPING) as stop, _counting("recording", "games") as count:
+        manifest = record_command.record(options, count, stop)
+    if manifest is None:
+        return _error(f"interrupted; to go on, add --resume: {options.output} keeps what is complete", INTERRUPTED)
+    print("\n".join(record_command.summary(manifest)))
+    return 0
+
+
 def watch(arguments: list[str]) -> int:
     """Play one game and write it to a GIF."""
     import tyro
@@ -205,7 +219,7 @@ def recipes(arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    command.__name__: command for command in (train, evaluate, watch, doctor, recipes)
+    command.__name__: command for command in (train, evaluate, record, watch, doctor, recipes)
 }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
-from envs.spaces import ACTION_MASK, ENTITY_VALUES, PLANES, SCALARS, UnitActionSpace, entity_spaces
+from envs.spaces import ACTION_MASK, ENTITY_MASK, ENTITY_VALUES, PLANES, SCALARS, UnitActionSpace, entity_spaces
 
 UNIT_TYPE_NAMES = ("Resource", "Base", "Barracks", "Worker", "Light", "Heavy", "Ranged")
 OWNER_NAMES = ("own", "enemy", "neutral")
@@ -95,6 +97,14 @@ DEFAULT_REWARD_WEIGHTS = (10.0, 1.0, 1.0, 0.2, 1.0, 4.0)
 """The weights of Gym-µRTS (Huang et al. 2021)."""
 
 
+MAX_DEFAULT_ENTITIES = 256
+
+
+def default_max_entities(width: int, height: int) -> int:
+    """Return the entity slots of a row where no number is given: one for each cell of the map, at most 256."""
+    return min(width * height, MAX_DEFAULT_ENTITIES)
+
+
 def observation_space(*, max_entities: int, width: int, height: int) -> spaces.Dict:
     """Return the space of what one player sees on a map of `width` x `height` cells."""
     entities = entity_spaces(
@@ -120,6 +130,21 @@ def observation_space(*, max_entities: int, width: int, height: int) -> spaces.D
 def action_space(*, max_entities: int) -> UnitActionSpace:
     """Return the space of one order for each entity slot."""
     return UnitActionSpace(max_entities, ACTION_COMPONENTS, ACTION_ARGUMENTS)
+
+
+def allocate_buffers(space: spaces.Dict, *, num_rows: int) -> dict[str, NDArray[Any]]:
+    """Return the arrays [num_rows, ...] that are shared with Java, by name: observations, actions and results."""
+    boxes: dict[str, tuple[Any, Any]] = {name: (box.shape, box.dtype) for name, box in space.spaces.items()}
+    max_entities = boxes[ENTITY_MASK][0][0]
+    results: dict[str, tuple[Any, Any]] = {
+        "actions": ((max_entities, len(ACTION_COMPONENTS)), np.int64),
+        "reward_terms": ((len(REWARD_TERM_NAMES),), np.float32),
+        "terminated": ((), np.bool_),
+        "truncated": ((), np.bool_),
+        "outcome": ((), np.int8),
+        "elapsed_steps": ((), np.int32),
+    }
+    return {name: np.zeros((num_rows, *shape), dtype) for name, (shape, dtype) in {**boxes, **results}.items()}
 
 
 def layout_sha256() -> str:

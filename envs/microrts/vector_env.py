@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -20,7 +19,6 @@ from envs.microrts.jvm import crashes_reported, direct_buffers, java_class, unit
 from envs.rows import RowTable
 from envs.spaces import UnitActionSpace
 
-MAX_DEFAULT_ENTITIES = 256
 _ALL_LEGAL = -1
 
 
@@ -94,7 +92,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         map_file = resolve_map(map_path)
         self.map_path = map_path
         self.width, self.height = map_size(map_file)
-        self.max_entities = _checked_max_entities(max_entities, self.width * self.height)
+        self.max_entities = _checked_max_entities(max_entities, self.width, self.height)
         self.max_steps = max_steps
         self.num_envs = len(self.rows)
         space = layout.observation_space(max_entities=self.max_entities, width=self.width, height=self.height)
@@ -103,24 +101,11 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         self.single_action_space: UnitActionSpace = layout.action_space(max_entities=self.max_entities)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._buffers = self._allocate(space)
+        self._buffers = layout.allocate_buffers(space, num_rows=self.num_envs)
         self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
         self._factories: dict[str, Any] = {}
         self._games: Any = self._make_games(str(map_file), skip_idle_steps, canonical_orientation, num_threads)
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
-
-    def _allocate(self, space: spaces.Dict) -> dict[str, NDArray[Any]]:
-        """Return the arrays shared with Java, by name."""
-        boxes: dict[str, tuple[Any, Any]] = {name: (box.shape, box.dtype) for name, box in space.spaces.items()}
-        results: dict[str, tuple[Any, Any]] = {
-            "actions": ((self.max_entities, len(layout.ACTION_COMPONENTS)), np.int64),
-            "reward_terms": ((len(self.reward_term_names),), np.float32),
-            "terminated": ((), np.bool_),
-            "truncated": ((), np.bool_),
-            "outcome": ((), np.int8),
-            "elapsed_steps": ((), np.int32),
-        }
-        return {name: np.zeros((self.num_envs, *shape), dtype) for name, (shape, dtype) in {**boxes, **results}.items()}
 
     def _make_games(self, map_file: str, skip_idle_steps: bool, canonical_orientation: bool, num_threads: int) -> Any:
         players = [self._makers(pair) for pair in self.rows.ais]
@@ -274,8 +259,8 @@ def _checked_weights(weights: ArrayLike) -> NDArray[np.float32]:
     return array
 
 
-def _checked_max_entities(max_entities: int | None, cells: int) -> int:
+def _checked_max_entities(max_entities: int | None, width: int, height: int) -> int:
     if max_entities is None:
-        return min(cells, MAX_DEFAULT_ENTITIES)
+        return layout.default_max_entities(width, height)
     _require_positive(max_entities=max_entities)
     return max_entities

@@ -39,6 +39,18 @@ final class Buffers {
         elapsedSteps = get(byName, "elapsed_steps").asIntBuffer();
     }
 
+    /** Writes what the steps since Game.clearStep have brought a row. */
+    void putResult(Row row, boolean terminated, boolean truncated) {
+        Game game = row.game;
+        int winner = game.winner();
+        int result = winner < 0 ? 0 : winner == row.player ? 1 : -1;
+        rewardTerms.put(row.index * Layout.REWARD_TERMS, game.rewardTerms(row.player), 0, Layout.REWARD_TERMS);
+        this.terminated.put(row.index, (byte) (terminated ? 1 : 0));
+        this.truncated.put(row.index, (byte) (truncated ? 1 : 0));
+        outcome.put(row.index, (byte) (terminated || truncated ? result : 0));
+        elapsedSteps.put(row.index, game.elapsed());
+    }
+
     private static ByteBuffer get(Map<String, ByteBuffer> byName, String name) {
         ByteBuffer buffer = byName.get(name);
         if (buffer == null) {

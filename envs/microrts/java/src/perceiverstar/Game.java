@@ -106,11 +106,22 @@ public final class Game {
 
     /** Plays one game step; orders[player] is read for the players that are controlled from outside. */
     void step(PlayerAction[] orders) throws Exception {
+        execute(decide(orders));
+    }
+
+    /** Returns what both players order in the current state, which stays as it is. */
+    PlayerAction[] decide(PlayerAction[] orders) throws Exception {
         ThreadRandom.use(random);
         PlayerAction[] issued = new PlayerAction[2];
         for (int player = 0; player < 2; player++) {
             issued[player] = controlled(player) ? orders[player] : players[player].getAction(player, state);
+            requireUnits(issued[player]);
         }
+        return issued;
+    }
+
+    /** Plays one game step with the orders of both players; the game may replace those that it does not allow. */
+    void execute(PlayerAction[] issued) throws Exception {
         // Orders from outside were checked against the legal actions, and go first, as in the packaged client.
         for (int player = 0; player < 2; player++) {
             if (controlled(player)) {
@@ -119,15 +130,12 @@ public final class Game {
         }
         for (int player = 0; player < 2; player++) {
             if (!controlled(player)) {
-                requireUnits(issued[player]);
                 state.issueSafe(issued[player]);
             }
         }
         for (int player = 0; player < 2; player++) {
-            if (controlled(player)) {
-                RewardTerms.addOrders(rewardTerms[player], player, issued[0], state.getPhysicalGameState());
-                RewardTerms.addOrders(rewardTerms[player], player, issued[1], state.getPhysicalGameState());
-            }
+            RewardTerms.addOrders(rewardTerms[player], player, issued[0], state.getPhysicalGameState());
+            RewardTerms.addOrders(rewardTerms[player], player, issued[1], state.getPhysicalGameState());
         }
         over = state.cycle();
         elapsed++;
@@ -148,9 +156,8 @@ public final class Game {
 
     private void finish() throws Exception {
         for (int player = 0; player < 2; player++) {
-            if (controlled(player)) {
-                RewardTerms.addEnd(rewardTerms[player], player, state);
-            } else {
+            RewardTerms.addEnd(rewardTerms[player], player, state);
+            if (!controlled(player)) {
                 players[player].gameOver(state.winner());
             }
         }

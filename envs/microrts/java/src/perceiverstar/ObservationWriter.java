@@ -34,6 +34,11 @@ final class ObservationWriter {
     /** Writes the current state; slots beyond the ones in use are zero. */
     void write() {
         row.refresh();
+        writeRefreshed();
+    }
+
+    /** Writes the current state of a row that was refreshed in it. */
+    void writeRefreshed() {
         Arrays.fill(scalars, 0f);
         claimed = 0;
         PhysicalGameState map = row.game.state().getPhysicalGameState();
@@ -83,7 +88,7 @@ final class ObservationWriter {
         positions[slot * 2] = x;
         positions[slot * 2 + 1] = y;
         writeNearestEnemy(value, unit);
-        writeAction(category, value, unit, row.game.state().getActionAssignment(unit));
+        writeAction(category, value, unit, row.shownAssignment(unit));
     }
 
     /** Writes the way to the nearest unit of the other player, in moves; zero for resources and where there is none. */

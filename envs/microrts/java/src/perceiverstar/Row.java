@@ -1,10 +1,13 @@
 package perceiverstar;
 
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import rts.GameState;
 import rts.PlayerAction;
 import rts.UnitAction;
+import rts.UnitActionAssignment;
 import rts.units.Unit;
 import rts.units.UnitTypeTable;
 
@@ -28,6 +31,8 @@ final class Row {
     final boolean[] waiting;
     /** What each slot's unit may be ordered to do, [maxEntities * MASK_SIZE]; zero where no order is awaited. */
     final byte[] actionMask;
+    /** Waits of several steps, which only AIs order: their units are shown as awaiting orders, though none are asked for. */
+    final Set<UnitActionAssignment> waits = new HashSet<>();
 
     Row(int index, Game game, int player, boolean rotated, UnitTypeTable unitTypes, int maxEntities) {
         this.index = index;
@@ -49,13 +54,19 @@ final class Row {
         GameState state = game.state();
         for (int slot = 0; slot < used; slot++) {
             Unit unit = slots[slot];
-            waiting[slot] = unit.getPlayer() == player && state.getActionAssignment(unit) == null;
-            if (waiting[slot]) {
+            waiting[slot] = unit.getPlayer() == player && shownAssignment(unit) == null;
+            if (waiting[slot] && state.getActionAssignment(unit) == null) {
                 for (UnitAction action : unit.getUnitActions(state)) {
                     allow(slot * Layout.MASK_SIZE, unit, action);
                 }
             }
         }
+    }
+
+    /** Returns what the player sees a unit do, or null. */
+    UnitActionAssignment shownAssignment(Unit unit) {
+        UnitActionAssignment assignment = game.state().getActionAssignment(unit);
+        return waits.contains(assignment) ? null : assignment;
     }
 
     private void fillSlots(List<Unit> units) {
@@ -107,7 +118,8 @@ final class Row {
         return rotated ? (direction + 2) % Layout.DIRECTIONS : direction;
     }
 
-    private int turnTarget(int target) {
+    /** Returns a cell of the square of attack targets as this row sees it, or back. */
+    int turnTarget(int target) {
         return rotated ? Layout.ATTACK_TARGETS - 1 - target : target;
     }
 

@@ -177,7 +177,7 @@ public final class VectorGames {
         game.clearStep();
         if (finished[g]) {
             for (Row row : rowsOfGame[g]) {
-                writeResult(row, false, false);
+                buffers.putResult(row, false, false);
             }
             return;
         }
@@ -206,19 +206,8 @@ public final class VectorGames {
     private void writeRows(int g) {
         for (Row row : rowsOfGame[g]) {
             writers[row.index].write();
-            writeResult(row, games[g].over(), games[g].truncated());
+            buffers.putResult(row, games[g].over(), games[g].truncated());
         }
-    }
-
-    private void writeResult(Row row, boolean terminated, boolean truncated) {
-        Game game = row.game;
-        int winner = game.winner();
-        int outcome = winner < 0 ? 0 : winner == row.player ? 1 : -1;
-        buffers.rewardTerms.put(row.index * Layout.REWARD_TERMS, game.rewardTerms(row.player), 0, Layout.REWARD_TERMS);
-        buffers.terminated.put(row.index, (byte) (terminated ? 1 : 0));
-        buffers.truncated.put(row.index, (byte) (truncated ? 1 : 0));
-        buffers.outcome.put(row.index, (byte) (terminated || truncated ? outcome : 0));
-        buffers.elapsedSteps.put(row.index, game.elapsed());
     }
 
     /** Ends the helper threads. */

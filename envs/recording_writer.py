@@ -1,0 +1,188 @@
+"""Writes recordings: shards that are complete or absent, and the manifest that names them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.recording_arrays import encode
+from envs.recordings import (
+    FORMAT,
+    FORMAT_VERSION,
+    GROUPS,
+    MANIFEST_FILE,
+    PlayerGameRows,
+    RecordingError,
+    Shard,
+    file_sha256,
+    read_manifest,
+)
+
+Array = NDArray[Any]
+
+_SHARD, _UNFINISHED = "shard-", ".unfinished-"
+
+
+def write_shard(
+    directory: Path, name: str, games: Sequence[PlayerGameRows], left_out: Mapping[str, int] | None = None
+) -> Shard:
+    """Write a shard's folder, whole or not at all, and return what goes into the manifest.
+
+    Raises:
+        OSError: if the disk is full or not writable.
+    """
+    temporary, final = directory / f"{_UNFINISHED}{name}-{os.getpid()}", directory / name
+    files, kinds = {}, {}
+    try:
+        temporary.mkdir(parents=True)
+        for key, array in _joined(games).items():
+            kinds[key] = {"dtype": array.dtype.str, "shape": list(array.shape[1:])}
+            for part, stored in encode(array).items():
+                file = f"{key}.{part}.npy"
+                files[file] = _save(temporary / file, stored)
+        if final.exists():  # of a recording that ended before the manifest named it
+            shutil.rmtree(final)
+        temporary.rename(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    counts = {
+        "steps": sum(len(game) for game in games),
+        "entities": sum(int(game.entity_counts.sum()) for game in games),
+        "decisions": sum(int(game.decision_counts.sum()) for game in games),
+    }
+    player_games = [{**game.info, "num_steps": len(game)} for game in games]
+    return Shard(name=name, files=files, kinds=kinds, player_games=player_games, counts=counts, left_out=left_out or {})
+
+
+def _joined(games: Sequence[PlayerGameRows]) -> dict[str, Array]:
+    """Return the arrays of all games, one game after the other, by group and name."""
+    joined: dict[str, Array] = {}
+    if not games:
+        return joined
+    for name in ("entity_counts", "decision_counts"):
+        joined[name] = np.concatenate([getattr(game, name) for game in games])
+    for group in GROUPS:
+        for name in getattr(games[0], group):
+            joined[f"{group}.{name}"] = np.concatenate([getattr(game, group)[name] for game in games])
+    return joined
+
+
+def _save(path: Path, array: Array) -> dict[str, Any]:
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+class RecordingWriter:
+    """A recording that grows shard by shard; what it has is complete at any time.
+
+    Args:
+        directory: made if missing.
+        header: facts of the whole recording, for JSON.
+        resume: go on with the recording in the directory; its header must be equal.
+
+    Raises:
+        RecordingError: if there is a recording already, or, to resume, one with another header.
+    """
+
+    def __init__(self, directory: Path, header: Mapping[str, Any], *, resume: bool = False) -> None:
+        self.directory = directory
+        self.header: dict[str, Any] = json.loads(json.dumps(header))
+        self._shards: dict[str, Shard] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        if (directory / MANIFEST_FILE).exists():
+            if not resume:
+                raise RecordingError(f"{directory} holds a recording already: resume it, or choose another folder")
+            self._go_on()
+        elif any(directory.iterdir()):
+            stray = [path.name for path in directory.iterdir() if not path.name.startswith((_SHARD, _UNFINISHED))]
+            if stray:
+                raise RecordingError(
+                    f"{directory} holds other files, such as {sorted(stray)[0]}: choose another folder"
+                )
+        self.remove_unfinished()
+        self._write_manifest()
+
+    def _go_on(self) -> None:
+        manifest = read_manifest(self.directory)
+        stored = manifest["header"]
+        different = sorted(key for key in {*stored, *self.header} if stored.get(key) != self.header.get(key))
+        if different:
+            shown = different[0]
+            raise RecordingError(
+                f"{self.directory} was recorded with another {', '.join(different)}: {shown} is "
+                f"{_shortened(stored.get(shown))}, expected {_shortened(self.header.get(shown))}; choose another folder"
+            )
+        self._shards = {shard.name: shard for shard in manifest["shards"]}
+
+    @property
+    def shard_names(self) -> frozenset[str]:
+        """The shards that are complete."""
+        return frozenset(self._shards)
+
+    @property
+    def shards(self) -> list[Shard]:
+        """The shards that are complete, by name."""
+        return [self._shards[name] for name in sorted(self._shards)]
+
+    def add(self, shard: Shard) -> None:
+        """Take a shard that `write_shard` has written into the recording."""
+        self._shards[shard.name] = shard
+        self._write_manifest()
+
+    def remove_unfinished(self) -> None:
+        """Remove folders that are no part of the recording, which an interruption may leave."""
+        for path in self.directory.iterdir():
+            if path.name.startswith(_UNFINISHED) or (path.name.startswith(_SHARD) and path.name not in self._shards):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _write_manifest(self) -> None:
+        counts, left_out = Counter[str](), Counter[str]()
+        for shard in self.shards:
+            counts.update(shard.counts)
+            counts["player_games"] += len(shard.player_games)
+            counts["bytes"] += sum(int(file["size"]) for file in shard.files.values())
+            left_out.update(shard.left_out)
+        counts["games"] = len({game["game"] for shard in self.shards for game in shard.player_games})
+        manifest = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "header": self.header,
+            "counts": dict(sorted(counts.items())),
+            "left_out": dict(sorted(left_out.items())),
+            "shards": [vars(shard) for shard in self.shards],
+        }
+        _replace(self.directory / MANIFEST_FILE, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def shard_name(index: int) -> str:
+    """Return the name of the folder of a recording's shard."""
+    return f"{_SHARD}{index:05d}"
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

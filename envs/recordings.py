@@ -1,0 +1,208 @@
+"""Recordings: games as arrays on disk, for imitation. Only real entities and real decisions, read by memory map.
+
+    manifest.json                       what was recorded; of each shard its files with size and hash, and its games
+    shard-00000/sample.scalars.codes8.npy ...
+
+A shard is complete or absent: it is written under another name and renamed, and exists once the manifest names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.recording_arrays import ArrayKind, decode
+
+Array = NDArray[Any]
+
+FORMAT = "perceiver-star recording"
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+GROUPS = ("sample", "entity", "decision", "result")
+
+
+class RecordingError(ValueError):
+    """A folder that holds no recording, or a damaged one, or one that is not to be written to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerGameRows:
+    """Steps of decision of one player in one game, with R entities and X decisions in all.
+
+    Attributes:
+        info: facts that fit into JSON: who played, how it ended.
+        sample: arrays [n, ...] of what is seen at each step.
+        entity_counts: [n] how many entities each step has.
+        entity: arrays [R, ...], step after step.
+        decision_counts: [n] how many decisions each step has.
+        decision: arrays [X, ...], step after step.
+        result: arrays [n, ...] of what came of each step.
+    """
+
+    info: Mapping[str, Any]
+    sample: dict[str, Array]
+    entity_counts: Array
+    entity: dict[str, Array]
+    decision_counts: Array
+    decision: dict[str, Array]
+    result: dict[str, Array]
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self.entity_counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What the manifest holds of a shard.
+
+    Attributes:
+        name: of its folder.
+        files: size and SHA-256 of each file.
+        kinds: type and shape of the rows of each array.
+        player_games: the facts of each, with "num_steps".
+        counts: steps, entities and decisions.
+        left_out: what was not recorded, by reason.
+    """
+
+    name: str
+    files: Mapping[str, Mapping[str, Any]]
+    kinds: Mapping[str, Mapping[str, Any]]
+    player_games: Sequence[Mapping[str, Any]]
+    counts: Mapping[str, int]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest of a recording, its shards as `Shard`.
+
+    Raises:
+        RecordingError: if there is none, or it is damaged or of a newer version.
+    """
+    path = directory / MANIFEST_FILE
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT or manifest["format_version"] != FORMAT_VERSION:
+            raise RecordingError(
+                f"{path} is a {manifest['format']} of version {manifest['format_version']}, expected {FORMAT} of "
+                f"version {FORMAT_VERSION}: use the software that wrote it"
+            )
+        manifest["shards"] = [Shard(**shard) for shard in manifest["shards"]]
+    except FileNotFoundError as error:
+        raise RecordingError(f"{directory} holds no recording: there is no {MANIFEST_FILE}") from error
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+    return manifest
+
+
+class RecordingReader:
+    """A recording's player games, read by memory map: shards are opened when they are needed.
+
+    Attributes:
+        manifest: of `read_manifest`.
+        player_games: the facts of each player game, in the order of the shards.
+
+    Raises:
+        RecordingError: if there is no recording.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.manifest = read_manifest(directory)
+        self._shards = [_OpenShard(directory / shard.name, shard) for shard in self.manifest["shards"]]
+        self.player_games = [game for shard in self.manifest["shards"] for game in shard.player_games]
+        self._places = [(shard, index) for shard in self._shards for index in range(len(shard.shard.player_games))]
+
+    def read(self, index: int, first: int = 0, length: int | None = None) -> PlayerGameRows:
+        """Return steps of a player game, `length` of them or all that are left.
+
+        Raises:
+            ValueError: if the game has no such steps.
+            RecordingError: if the shard is damaged.
+        """
+        shard, place = self._places[index]
+        num_steps = int(self.player_games[index]["num_steps"])
+        length = num_steps - first if length is None else length
+        if first < 0 or length < 0 or first + length > num_steps:
+            raise ValueError(f"expected steps within the {num_steps} of player game {index}, got {first} + {length}")
+        return shard.read(place, first, length)
+
+    def verify(self) -> None:
+        """Compare every file with its hash.
+
+        Raises:
+            RecordingError: for the first that is missing or differs.
+        """
+        for shard in self._shards:
+            for name, entry in shard.shard.files.items():
+                path = shard.path / name
+                if not path.is_file() or file_sha256(path) != entry["sha256"]:
+                    raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")
+
+
+class _OpenShard:
+    def __init__(self, path: Path, shard: Shard) -> None:
+        self.path, self.shard = path, shard
+        self._first_step = list(itertools.accumulate((game["num_steps"] for game in shard.player_games), initial=0))
+
+    @cached_property
+    def _parts(self) -> dict[str, dict[str, Array]]:
+        parts: dict[str, dict[str, Array]] = {key: {} for key in self.shard.kinds}
+        for name, entry in self.shard.files.items():
+            path = self.path / name
+            if not path.is_file() or path.stat().st_size != entry["size"]:
+                raise RecordingError(f"{path} is missing or cut off: copy it anew, or record again")
+            key, part, _ = name.rsplit(".", 2)
+            parts[key][part] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        return parts
+
+    @cached_property
+    def _kinds(self) -> dict[str, ArrayKind]:
+        return {key: ArrayKind(np.dtype(kind["dtype"]), tuple(kind["shape"])) for key, kind in self.shard.kinds.items()}
+
+    @cached_property
+    def _offsets(self) -> dict[str, Array]:
+        """Where each step's entities and decisions begin."""
+        counts = {
+            name: self._decoded(f"{name}_counts", slice(0, self._first_step[-1])) for name in ("entity", "decision")
+        }
+        return {name: np.concatenate([[0], np.cumsum(count)]) for name, count in counts.items()}
+
+    def _decoded(self, key: str, rows: slice) -> Array:
+        return decode(self._parts[key], self._kinds[key], rows)
+
+    def read(self, place: int, first: int, length: int) -> PlayerGameRows:
+        start = self._first_step[place] + first
+        steps = slice(start, start + length)
+        rows = {"sample": steps, "result": steps}
+        for name, offsets in self._offsets.items():
+            rows[name] = slice(int(offsets[steps.start]), int(offsets[steps.stop]))
+        groups: dict[str, dict[str, Array]] = {group: {} for group in GROUPS}
+        for key in self._kinds:
+            group, _, name = key.partition(".")
+            if name:
+                groups[group][name] = self._decoded(key, rows[group])
+        return PlayerGameRows(
+            info=self.shard.player_games[place],
+            entity_counts=self._decoded("entity_counts", steps),
+            decision_counts=self._decoded("decision_counts", steps),
+            **groups,
+        )

@@ -1,0 +1,168 @@
+"""The folders of a recording: what is written is read, and what is not complete is not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from envs import recordings
+from envs.recording_writer import RecordingWriter, shard_name, write_shard
+from envs.recordings import PlayerGameRows, RecordingError, RecordingReader
+
+HEADER = {"max_steps": 100, "players": ["a", "b"]}
+
+
+def game_rows(number: int, num_steps: int = 5) -> PlayerGameRows:
+    generator = np.random.default_rng(number)
+    entities, decisions = generator.integers(0, 6, num_steps), generator.integers(0, 3, num_steps)
+    return PlayerGameRows(
+        info={"game": number, "player": "a"},
+        sample={
+            "scalars": generator.integers(0, 9, (num_steps, 3)).astype(np.float32) / 10,
+            "planes": np.full((num_steps, 1, 2, 2), number, np.uint8),
+        },
+        entity_counts=entities,
+        entity={"entity_values": generator.random((entities.sum(), 2)).astype(np.float32)},
+        decision_counts=decisions,
+        decision={"action": generator.integers(0, 4, (decisions.sum(), 7)), "slot": np.arange(decisions.sum())},
+        result={"elapsed_steps": np.arange(num_steps, dtype=np.int32)},
+    )
+
+
+def recording(directory: Path, *shards: list[PlayerGameRows]) -> RecordingWriter:
+    writer = RecordingWriter(directory, HEADER)
+    for index, games in enumerate(shards):
+        writer.add(write_shard(directory, shard_name(index), games, {"illegal: move": index}))
+    return writer
+
+
+def parts(rows: PlayerGameRows) -> dict[str, NDArray[Any]]:
+    groups = {"sample": rows.sample, "entity": rows.entity, "decision": rows.decision, "result": rows.result}
+    arrays = {f"{group}.{name}": array for group, named in groups.items() for name, array in named.items()}
+    return {**arrays, "entity_counts": rows.entity_counts, "decision_counts": rows.decision_counts}
+
+
+def assert_same(first: PlayerGameRows, second: PlayerGameRows) -> None:
+    ours, theirs = parts(first), parts(second)
+    assert ours.keys() == theirs.keys()
+    for key, array in ours.items():
+        assert array.dtype == theirs[key].dtype
+        np.testing.assert_array_equal(array, theirs[key], err_msg=key)
+
+
+def test_player_games_come_back_as_they_were(tmp_path: Path) -> None:
+    games = [game_rows(number, num_steps) for number, num_steps in enumerate((5, 1, 12))]
+    recording(tmp_path, games[:2], games[2:])
+    reader = RecordingReader(tmp_path)
+    assert [game["num_steps"] for game in reader.player_games] == [5, 1, 12]
+    for index, game in enumerate(games):
+        assert_same(reader.read(index), game)
+    reader.verify()
+    counts = reader.manifest["counts"]
+    assert (counts["games"], counts["steps"]) == (3, 18)
+    assert counts["entities"] == sum(int(game.entity_counts.sum()) for game in games)
+    assert counts["bytes"] == sum(path.stat().st_size for path in tmp_path.glob("shard-*/*"))
+    assert reader.manifest["left_out"] == {"illegal: move": 1}
+
+
+def test_a_game_read_in_parts_is_the_whole_game(tmp_path: Path) -> None:
+    recording(tmp_path, [game_rows(0, 7), game_rows(1, 9)])
+    reader = RecordingReader(tmp_path)
+    whole = parts(reader.read(1))
+    pieces = [parts(reader.read(1, 0, 4)), parts(reader.read(1, 4, 0)), parts(reader.read(1, 4))]
+    for key, array in whole.items():
+        np.testing.assert_array_equal(np.concatenate([piece[key] for piece in pieces]), array)
+    for first, length in ((-1, 2), (5, 5), (10, None)):
+        with pytest.raises(ValueError, match="expected steps within the 9 of player game 1"):
+            reader.read(1, first, length)
+
+
+def test_an_existing_recording_is_only_resumed_and_only_with_the_same_header(tmp_path: Path) -> None:
+    recording(tmp_path, [game_rows(0)])
+    with pytest.raises(RecordingError, match="holds a recording already"):
+        RecordingWriter(tmp_path, HEADER)
+    with pytest.raises(RecordingError, match="another max_steps: max_steps is 100, expected 50"):
+        RecordingWriter(tmp_path, {**HEADER, "max_steps": 50}, resume=True)
+    writer = RecordingWriter(tmp_path, HEADER, resume=True)
+    assert writer.shard_names == {"shard-00000"}
+    writer.add(write_shard(tmp_path, "shard-00001", [game_rows(1)]))
+    assert len(RecordingReader(tmp_path).player_games) == 2
+
+
+def test_folders_of_something_else_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("text")
+    with pytest.raises(RecordingError, match=r"other files, such as thesis\.tex"):
+        RecordingWriter(tmp_path, HEADER)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_full_disk_leaves_what_was_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording(tmp_path, [game_rows(0)])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    sync, files = os.fsync, []
+
+    def fail(descriptor: int) -> None:
+        files.append(descriptor)
+        if len(files) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_shard(tmp_path, "shard-00001", [game_rows(1)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert_same(RecordingReader(tmp_path).read(0), game_rows(0))
+
+
+def test_shards_that_the_manifest_does_not_name_do_not_count(tmp_path: Path) -> None:
+    recording(tmp_path, [game_rows(0)])
+    write_shard(tmp_path, "shard-00001", [game_rows(1)])  # the process died before the manifest was written
+    (tmp_path / ".unfinished-shard-00002-17").mkdir()
+    assert len(RecordingReader(tmp_path).player_games) == 1
+    RecordingWriter(tmp_path, HEADER, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "shard-00000"]
+
+
+def test_the_order_in_which_shards_are_finished_does_not_matter(tmp_path: Path) -> None:
+    for name, order in (("one", (0, 1)), ("two", (1, 0))):
+        writer = RecordingWriter(tmp_path / name, HEADER)
+        for index in order:
+            writer.add(write_shard(tmp_path / name, shard_name(index), [game_rows(index)]))
+    assert (tmp_path / "one/manifest.json").read_bytes() == (tmp_path / "two/manifest.json").read_bytes()
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    recording(tmp_path, [game_rows(0)])
+    file = tmp_path / "shard-00000/sample.scalars.codes8.npy"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(RecordingError, match="is not what was recorded"):
+        RecordingReader(tmp_path).verify()
+    file.write_bytes(content[:-1])
+    with pytest.raises(RecordingError, match="missing or cut off"):
+        RecordingReader(tmp_path).read(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds no recording"),
+        ("{", "is damaged"),
+        ("{}", "is damaged"),
+        (json.dumps({"format": "other", "format_version": 1, "shards": []}), "expected perceiver-star recording"),
+        (json.dumps({"format": recordings.FORMAT, "format_version": 99, "shards": []}), "of version 99"),
+        (json.dumps({"format": recordings.FORMAT, "format_version": 1, "shards": [{"name": "x"}]}), "is damaged"),
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RecordingError, match=message):
+        RecordingReader(tmp_path)

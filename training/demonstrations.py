@@ -1,0 +1,183 @@
+"""Recorded games as an agent sees them: what imitation learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.action_spec import ActionSpec, FunctionCallSpec
+from agent.game_spec import EntitySpec
+from agent.interface import AgentSpec, PackedObservation
+from envs.recordings import PlayerGameRows, RecordingError, RecordingReader
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerGame:
+    """One player's view of one game.
+
+    Attributes:
+        game: number of the game; both players' views share it.
+        player: who played.
+        opponent: against whom.
+        side: which player of the game it was.
+        outcome: +1 won, 0 drawn, -1 lost.
+        seed: of the game.
+        num_steps: steps of decision.
+    """
+
+    game: int
+    player: str
+    opponent: str
+    side: int
+    outcome: int
+    seed: int
+    num_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a recording is of.
+
+    Attributes:
+        game: name, version and map, as `environments.game_build` tells them.
+        spec: the game as an agent sees it.
+        reward_term_names: columns of the rewards.
+        max_steps: game steps after which a game was truncated.
+        counts: games, player_games, steps, entities, decisions and bytes.
+        left_out: orders that are in no recorded action, by reason.
+        header: everything that the recording was made with.
+    """
+
+    game: Mapping[str, Any]
+    spec: AgentSpec
+    reward_term_names: tuple[str, ...]
+    max_steps: int
+    counts: Mapping[str, int]
+    left_out: Mapping[str, int]
+    header: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordedSteps:
+    """Consecutive steps of decision of one player.
+
+    Attributes:
+        observations: n rows; `decision` has "slot" (unit actions), "action_mask" and "action". Arrays are those of
+            `pack_observation` in play, type for type.
+        rewards: [n, K] unweighted reward terms of the action at each row, up to the player's next row.
+        elapsed_steps: [n] game steps covered.
+        terminated: [n] True at most in the last row of a game.
+        truncated: [n] likewise.
+    """
+
+    observations: PackedObservation
+    rewards: Array
+    elapsed_steps: Array
+    terminated: Array
+    truncated: Array
+
+
+class Demonstrations:
+    """The player games of a recording, read by memory map.
+
+    Args:
+        directory: what `perceiver-star record` has written.
+
+    Attributes:
+        manifest: what the recording is of.
+        player_games: what can be read.
+
+    Raises:
+        RecordingError: if there is no recording in the directory, or it is damaged.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+        self._reader = RecordingReader(self.directory)
+        self.manifest = _manifest(self.directory, self._reader.manifest)
+        names = PlayerGame.__dataclass_fields__
+        try:
+            self.player_games = tuple(
+                PlayerGame(**{name: game[name] for name in names}) for game in self._reader.player_games
+            )
+        except KeyError as error:
+            raise RecordingError(f"{directory} is damaged: a player game has no entry {error}") from error
+
+    def __len__(self) -> int:
+        """Return the number of player games."""
+        return len(self.player_games)
+
+    def read(self, index: int, first: int = 0, length: int | None = None) -> RecordedSteps:
+        """Return steps [first, first + length) of a player game, or all from `first` on.
+
+        Raises:
+            ValueError: if the game has no such steps.
+            RecordingError: if the shard is damaged.
+        """
+        rows = self._reader.read(index, first, length)
+        last = np.arange(first, first + len(rows)) == self.player_games[index].num_steps - 1
+        return RecordedSteps(
+            observations=_packed(rows),
+            rewards=rows.result["rewards"],
+            elapsed_steps=rows.result["elapsed_steps"],
+            terminated=last & bool(rows.info["terminated"]),
+            truncated=last & bool(rows.info["truncated"]),
+        )
+
+    def verify(self) -> None:
+        """Compare every file with its hash.
+
+        Raises:
+            RecordingError: for the first that differs.
+        """
+        self._reader.verify()
+
+
+def _packed(rows: PlayerGameRows) -> PackedObservation:
+    return PackedObservation(
+        sample=rows.sample,
+        entity_counts=rows.entity_counts,
+        entity=rows.entity,
+        decision_counts=rows.decision_counts,
+        decision=rows.decision,
+    )
+
+
+def _manifest(directory: Path, stored: Mapping[str, Any]) -> Manifest:
+    header = stored["header"]
+    try:
+        return Manifest(
+            game=header["game"],
+            spec=_spec(header["layout"]),
+            reward_term_names=tuple(header["layout"]["reward_terms"]),
+            max_steps=int(header["max_steps"]),
+            counts=stored["counts"],
+            left_out=stored["left_out"],
+            header=header,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"the manifest of {directory} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _spec(stored: Mapping[str, Any]) -> AgentSpec:
+    """Return the spec whose fields were stored as JSON."""
+    fields = {name: _tuples(value) for name, value in stored.items()}
+    action = {name: _tuples(value) for name, value in stored["action"].items()}
+    if action["function_call"] is not None:
+        calls = {name: _tuples(value) for name, value in action["function_call"].items()}
+        action["function_call"] = FunctionCallSpec(**calls)
+    fields["action"] = ActionSpec(**action)
+    if fields["entities"] is not None:
+        fields["entities"] = EntitySpec(**{name: _tuples(value) for name, value in stored["entities"].items()})
+    return AgentSpec(**fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

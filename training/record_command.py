@@ -1,0 +1,199 @@
+"""`perceiver-star record`: games between the game's own AIs as data for imitation."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from envs.errors import GameCrashedError, GameStartError
+from envs.microrts.recorder import AiGameRecorder
+from envs.recording_writer import RecordingWriter, shard_name, write_shard
+from envs.recordings import PlayerGameRows, Shard, read_manifest
+from training.config import ConfigError, config_checked
+from training.environment_config import MicroRTSConfig
+from training.environments import check_opponents, game_build
+from training.evaluation_workers import run_jobs
+from training.run import environment_spec
+
+STOPPING = "stopping; complete shards stay, once more ends at once\n"
+_SECONDS_PER_GAME_STEP = 0.25  # two AIs that search take up to a fifth of a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordOptions:
+    """Play the game's AIs against each other and write what both see and order, for `imitate`."""
+
+    players: tuple[str, ...]
+    """Names of AIs; each plays each other one, on both sides in turn."""
+    output: Path
+    """A folder for the recording."""
+    map_path: Annotated[str, tyro.conf.arg(name="map")] = "maps/16x16/basesWorkers16x16A.xml"
+    """The map."""
+    games: int = 20
+    """Games of each pair."""
+    mirror: bool = False
+    """Each AI also plays itself."""
+    max_steps: int = 4000
+    """Game steps after which a game is truncated."""
+    seed: int = 0
+    """Of the games; equal seeds record equal games, except of AIs that search against the clock."""
+    resume: bool = False
+    """Go on with a recording that was interrupted, with the same options."""
+    games_per_shard: int = 16
+    """Games in each folder of the recording, all of which an interruption loses."""
+    workers: int | None = None
+    """Processes; by default one for each usable core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingJob:
+    """Games that make a shard; `games` holds the number, the players and the seed of each."""
+
+    directory: Path
+    shard: str
+    map_path: str
+    max_steps: int
+    games: tuple[tuple[int, tuple[str, str], int], ...]
+
+    def run(self, context: None) -> Shard:
+        """Play the games, write the shard and return it."""
+        del context
+        views: list[PlayerGameRows] = []
+        left_out: Counter[str] = Counter()
+        recorders: dict[tuple[str, str], AiGameRecorder] = {}
+        for number, players, seed in self.games:
+            if players not in recorders:
+                recorders[players] = AiGameRecorder(map_path=self.map_path, players=players, max_steps=self.max_steps)
+            try:
+                game = recorders[players].record(seed)
+            except GameStartError:
+                raise
+            except GameCrashedError:
+                left_out[f"game failed: {players[0]} against {players[1]}"] += 1
+                del recorders[players]
+                continue
+            left_out += game.left_out
+            views += [replace(view, info={"game": number, **view.info}) for view in game.views if len(view)]
+        return write_shard(self.directory, self.shard, views, left_out)
+
+
+def parse(arguments: list[str], prog: str) -> RecordOptions:
+    """Return the options of the command line."""
+    return tyro.cli(RecordOptions, args=arguments, prog=prog)
+
+
+def plan_games(options: RecordOptions) -> list[tuple[int, tuple[str, str], int]]:
+    """Return number, players and seed of each game: round by round, so that a part of them has all pairs evenly.
+
+    Raises:
+        ConfigError: if there is nothing to play.
+    """
+    players = tuple(dict.fromkeys(options.players))
+    pairs = list((itertools.combinations_with_replacement if options.mirror else itertools.combinations)(players, 2))
+    if not pairs or options.games < 1:
+        raise ConfigError(
+            f"there is nothing to play: expected two players or --mirror, and games of at least 1, got "
+            f"{', '.join(options.players) or 'nobody'} and {options.games}"
+        )
+    for name, least in (("seed", 0), ("max_steps", 1), ("games_per_shard", 1)):
+        if getattr(options, name) < least:
+            raise ConfigError(f"{name} must be at least {least}, got {getattr(options, name)}")
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {options.workers}")
+    games: list[tuple[int, tuple[str, str], int]] = []
+    for turn in range(options.games):
+        for first, second in pairs:
+            number = len(games)
+            seed = np.random.SeedSequence([options.seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+            games.append((number, (first, second) if turn % 2 == 0 else (second, first), int(seed)))
+    return games
+
+
+@config_checked()
+def open_recording(options: RecordOptions) -> tuple[RecordingWriter, list[RecordingJob]]:
+    """Return the recording, and the games that are not in it yet.
+
+    Raises:
+        ConfigError: if there is nothing to play, a map or an AI does not exist, or the folder holds something else.
+        GameNotFoundError: if the game is not installed.
+    """
+    games = plan_games(options)
+    environment = MicroRTSConfig(map_path=options.map_path, opponents=options.players, max_steps=options.max_steps)
+    check_opponents(environment)
+    header = {
+        "game": game_build(environment),
+        "layout": asdict(environment_spec(environment)),
+        "max_steps": options.max_steps,
+        "players": list(dict.fromkeys(options.players)),
+        "games": options.games,
+        "mirror": options.mirror,
+        "seed": options.seed,
+        "games_per_shard": options.games_per_shard,
+    }
+    writer = RecordingWriter(options.output, header, resume=options.resume)
+    jobs = []
+    for first in range(0, len(games), options.games_per_shard):
+        shard = shard_name(first // options.games_per_shard)
+        if shard not in writer.shard_names:
+            jobs.append(
+                RecordingJob(
+                    directory=options.output,
+                    shard=shard,
+                    map_path=options.map_path,
+                    max_steps=options.max_steps,
+                    games=tuple(games[first : first + options.games_per_shard]),
+                )
+            )
+    return writer, jobs
+
+
+def record(
+    options: RecordOptions,
+    report: Callable[[int, int], None] = lambda games, all_games: None,
+    stop: threading.Event | None = None,
+) -> Mapping[str, Any] | None:
+    """Play and write what was asked for; return the manifest, or None where it was stopped before the end.
+
+    Args:
+        options: what to play, and where to write it.
+        report: called with the games recorded and all games after every shard.
+        stop: once set, the games end; complete shards stay.
+    """
+    writer, jobs = open_recording(options)
+    all_games = len(plan_games(options))
+    games = all_games - sum(len(job.games) for job in jobs)
+    report(games, all_games)
+    timeout = 600 + _SECONDS_PER_GAME_STEP * max((len(job.games) for job in jobs), default=0) * options.max_steps
+    remaining = len(jobs)
+    try:
+        for index, shard in run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=timeout, stop=stop):
+            writer.add(shard)
+            remaining -= 1
+            games += len(jobs[index].games)
+            report(games, all_games)
+    finally:
+        writer.remove_unfinished()
+    return None if remaining else read_manifest(options.output)
+
+
+def summary(manifest: Mapping[str, Any]) -> list[str]:
+    """Return lines that tell what a recording holds."""
+    counts = manifest["counts"]
+    steps = max(1, counts.get("steps", 0))
+    size = f"{counts['bytes'] / 2**20:.1f} MiB, {counts['bytes'] / steps:.0f} bytes a step"
+    lines = [
+        f"{counts['games']} games, {counts['player_games']} player games, {counts['steps']} steps, "
+        f"{counts['decisions']} decisions, {size}"
+    ]
+    if manifest["left_out"]:
+        lines.append("not in the recorded actions:")
+        lines += [f"  {number:>8} {reason}" for reason, number in manifest["left_out"].items()]
+    return lines

@@ -43,6 +43,9 @@ class RecordOptions:
     """Each AI also plays itself."""
     max_steps: int = 4000
     """Game steps after which a game is truncated."""
+    random_orders: float = 0.0
+    """Share of the orders that are replaced by random ones once they are recorded: most AIs throw no dice, and who
+    imitates them has to know the way back too (Laskey et al. 2017)."""
     seed: int = 0
     """Of the games; equal seeds record equal games, except of AIs that search against the clock."""
     resume: bool = False
@@ -61,6 +64,7 @@ class RecordingJob:
     shard: str
     map_path: str
     max_steps: int
+    random_orders: float
     games: tuple[tuple[int, tuple[str, str], int], ...]
 
     def run(self, context: None) -> Shard:
@@ -71,7 +75,12 @@ class RecordingJob:
         recorders: dict[tuple[str, str], AiGameRecorder] = {}
         for number, players, seed in self.games:
             if players not in recorders:
-                recorders[players] = AiGameRecorder(map_path=self.map_path, players=players, max_steps=self.max_steps)
+                recorders[players] = AiGameRecorder(
+                    map_path=self.map_path,
+                    players=players,
+                    max_steps=self.max_steps,
+                    random_orders=self.random_orders,
+                )
             try:
                 game = recorders[players].record(seed)
             except GameStartError:
@@ -106,6 +115,8 @@ def plan_games(options: RecordOptions) -> list[tuple[int, tuple[str, str], int]]
     for name, least in (("seed", 0), ("max_steps", 1), ("games_per_shard", 1)):
         if getattr(options, name) < least:
             raise ConfigError(f"{name} must be at least {least}, got {getattr(options, name)}")
+    if not 0 <= options.random_orders <= 1:
+        raise ConfigError(f"random_orders must lie between 0 and 1, got {options.random_orders}")
     if options.workers is not None and options.workers < 1:
         raise ConfigError(f"workers must be at least 1, got {options.workers}")
     games: list[tuple[int, tuple[str, str], int]] = []
@@ -135,6 +146,7 @@ def open_recording(options: RecordOptions) -> tuple[RecordingWriter, list[Record
         "players": list(dict.fromkeys(options.players)),
         "games": options.games,
         "mirror": options.mirror,
+        "random_orders": options.random_orders,
         "seed": options.seed,
         "games_per_shard": options.games_per_shard,
     }
@@ -149,6 +161,7 @@ def open_recording(options: RecordOptions) -> tuple[RecordingWriter, list[Record
                     shard=shard,
                     map_path=options.map_path,
                     max_steps=options.max_steps,
+                    random_orders=options.random_orders,
                     games=tuple(games[first : first + options.games_per_shard]),
                 )
             )

@@ -54,6 +54,8 @@ class AiGameRecorder:
         players: names of the AIs of player 0 and player 1.
         max_steps: game steps after which a game is truncated.
         canonical_orientation: turn the map by 180 degrees for player 1, as `MicroRTSVectorEnv` does.
+        random_orders: share of the orders that are replaced by random legal ones after they are recorded: what is
+            recorded stays what the AI wants, in more situations than it would come into by itself.
 
     Raises:
         UnknownNameError: if the map or an AI does not exist.
@@ -61,10 +63,18 @@ class AiGameRecorder:
     """
 
     def __init__(
-        self, *, map_path: str, players: tuple[str, str], max_steps: int = 2000, canonical_orientation: bool = True
+        self,
+        *,
+        map_path: str,
+        players: tuple[str, str],
+        max_steps: int = 2000,
+        canonical_orientation: bool = True,
+        random_orders: float = 0.0,
     ) -> None:
         if max_steps < 1:
             raise ValueError(f"max_steps must be at least 1, got {max_steps}")
+        if not 0 <= random_orders <= 1:
+            raise ValueError(f"random_orders must lie between 0 and 1, got {random_orders}")
         self.players = players
         map_file = resolve_map(map_path)
         width, height = map_size(map_file)
@@ -76,7 +86,14 @@ class AiGameRecorder:
         with crashes_reported(f"loading the map {map_path}"):
             start = java_class("rts.PhysicalGameState").load(str(map_file), table)
             self._games = java_class("perceiverstar.RecordedGames")(
-                start, table, makers, max_steps, max_entities, canonical_orientation, direct_buffers(self._buffers)
+                start,
+                table,
+                makers,
+                max_steps,
+                max_entities,
+                canonical_orientation,
+                random_orders,
+                direct_buffers(self._buffers),
             )
 
     def record(self, seed: int) -> AiGame:

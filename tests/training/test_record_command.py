@@ -91,6 +91,7 @@ def test_a_game_that_fails_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
         shard="shard-00000",
         map_path=MAP,
         max_steps=50,
+        random_orders=0.0,
         games=((0, pair, 0), (1, pair, 1), (2, pair, 2)),
     )
     shard = job.run(None)
@@ -106,6 +107,7 @@ def test_a_game_that_fails_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"players": ("CoacAI", "WorkrRush")}, "did you mean WorkerRush"),
         ({"map_path": "maps/8x8/basesWorker8x8A.xml"}, "did you mean maps/8x8/basesWorkers8x8A.xml"),
         ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ({"random_orders": 1.5}, "random_orders must lie between 0 and 1, got 1.5"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
     ],

@@ -214,6 +214,23 @@ def test_equal_seeds_record_equal_games() -> None:
     )
 
 
+def test_random_orders_make_games_differ_and_are_not_what_is_recorded() -> None:
+    players = ("WorkerRush", "LightRush")
+    games = [record(players, seed=seed, random_orders=0.2) for seed in (1, 2, 1)]
+    undisturbed = [record(players, seed=seed) for seed in (1, 2)]
+    np.testing.assert_array_equal(
+        undisturbed[0].views[0].decision["action"], undisturbed[1].views[0].decision["action"]
+    )
+    first, second, again = [game.views[0].decision["action"] for game in games]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, second)
+    # WorkerRush never builds barracks by itself.
+    produce, barracks = layout.ACTION_TYPE_NAMES.index("produce"), layout.UNIT_TYPE_NAMES.index("Barracks")
+    produced = first[first[:, 0] == produce][:, list(layout.ACTION_COMPONENTS).index("produce_type")]
+    assert len(produced)
+    assert barracks not in produced
+
+
 def test_a_game_that_is_cut_off_is_truncated_for_both() -> None:
     recorder = AiGameRecorder(map_path=MAP_8, players=("PassiveAI", "PassiveAI"), max_steps=30)
     for view in recorder.record(0).views:
@@ -226,3 +243,5 @@ def test_what_does_not_exist_is_refused() -> None:
         AiGameRecorder(map_path=MAP_8, players=("WorkrRush", "CoacAI"))
     with pytest.raises(ValueError, match="max_steps must be at least 1, got 0"):
         AiGameRecorder(map_path=MAP_8, players=("CoacAI", "CoacAI"), max_steps=0)
+    with pytest.raises(ValueError, match="random_orders must lie between 0 and 1, got 10"):
+        AiGameRecorder(map_path=MAP_8, players=("CoacAI", "CoacAI"), random_orders=10)

@@ -13,6 +13,7 @@ public final class RecordedGames {
     private final Row[] rows = new Row[2];
     private final ObservationWriter[] writers = new ObservationWriter[2];
     private final OrderReader[] readers = new OrderReader[2];
+    private final RandomOrders randomOrders;
     private final Buffers buffers;
     private final int actionSize;
     private final Map<String, Integer> leftOut = new TreeMap<>();
@@ -20,10 +21,12 @@ public final class RecordedGames {
     /**
      * @param players makes the AI of player 0 and of player 1
      * @param canonicalOrientation whether player 1 sees the map turned by 180 degrees
+     * @param randomOrders share of the orders that are replaced by random ones, after they are recorded
      * @param buffers the shared memory by name, see Buffers
      */
     public RecordedGames(PhysicalGameState map, UnitTypeTable unitTypes, AiFactory[] players, int maxSteps, int maxEntities,
-            boolean canonicalOrientation, Map<String, ByteBuffer> buffers) {
+            boolean canonicalOrientation, double randomOrders, Map<String, ByteBuffer> buffers) {
+        this.randomOrders = new RandomOrders(randomOrders);
         this.buffers = new Buffers(buffers);
         this.actionSize = maxEntities * Layout.ACTION_COMPONENTS;
         game = new Game(map, unitTypes, players, maxSteps);
@@ -37,6 +40,7 @@ public final class RecordedGames {
     /** Begins a game. */
     public void reset(long seed) throws Exception {
         game.setSeed(seed);
+        randomOrders.setSeed(~seed);
         game.reset();
         leftOut.clear();
         for (int player = 0; player < 2; player++) {
@@ -74,6 +78,9 @@ public final class RecordedGames {
                 buffers.actions.put(player * actionSize, readers[player].action, 0, rows[player].used * Layout.ACTION_COMPONENTS);
                 recorded |= 1 << player;
             }
+        }
+        for (int player = 0; player < 2; player++) {
+            issued[player] = randomOrders.disturb(game.state(), player, issued[player]);
         }
         game.execute(issued);
         for (OrderReader reader : readers) {

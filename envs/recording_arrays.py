@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,15 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32)
-_CONSTANT, _NARROW, _WIDE, _PLAIN = range(4)  # how a column of floats is stored
-_LARGEST_CODE = {_CONSTANT: 0, _NARROW: 255, _WIDE: 65_535}
+_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # types to compare values of any type bit for bit
+
+# How a column is stored: one value, a bit a row, the number of its value in one or two bytes, or as it is.
+_CONSTANT, _BIT, _NARROW, _WIDE, _PLAIN = range(5)
+_MOST_VALUES = {_CONSTANT: 1, _BIT: 2, _NARROW: 1 << 8, _WIDE: 1 << 16}
+_CODES = {_BIT: "codes1", _NARROW: "codes8", _WIDE: "codes16", _PLAIN: "numbers"}
+
+# A picture is stored whole where so much of it has changed since the last whole one, and as its changes elsewhere.
+_WHOLE_AFTER = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,24 +40,20 @@ class ArrayKind:
 def encode(array: Array) -> dict[str, Array]:
     """Return the parts, by name, that `decode` makes the array [n, ...] of again, bit for bit.
 
-    Integers take the smallest type that holds them, masks [n, K] a bit for each entry, real numbers [n, K] the number
-    of their value among those of their column, and pictures [n, P, H, W] are stored where they change.
+    Masks [n, K] take a bit an entry, numbers [n, K] the number of each value among those of its column, pictures
+    [n, P, H, W] what changes from one to the next, and whole numbers [n] the smallest type that holds them.
     """
     if array.ndim > 2:
-        changes = np.ones(len(array), np.bool_)
-        changes[1:] = (array[1:] != array[:-1]).any(tuple(range(1, array.ndim)))
-        return {"frames": _smallest(array[changes]), "frame": _smallest(np.cumsum(changes) - 1)}
-    if array.dtype == np.bool_ and array.ndim == 2:
-        return {"bits": np.packbits(array, axis=1)}
-    if array.dtype == np.float32 and array.ndim == 2:
-        return _encode_columns(array)
+        return _encode_pictures(array)
+    if array.ndim == 2:
+        return {"bits": np.packbits(array, axis=1)} if array.dtype == np.bool_ else _encode_columns(array)
     return {"plain": _smallest(array)}
 
 
 def decode(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -> Array:
     """Return rows (a slice with both ends, within the array) of what the parts were made of, as an array of its own."""
-    if "frames" in parts:
-        return np.asarray(parts["frames"][parts["frame"][rows]], kind.dtype)
+    if "ends" in parts:
+        return _decode_pictures(parts, kind, rows)
     if "bits" in parts:
         return np.unpackbits(parts["bits"][rows], axis=1, count=kind.shape[0]).view(np.bool_)
     if "columns" in parts:
@@ -69,44 +73,115 @@ def _smallest(array: Array) -> Array:
     return array
 
 
+def _as_bits(array: Array) -> Array:
+    """Return the array's bits as numbers, by which -0.0 and NaN are values like others."""
+    return np.ascontiguousarray(array).view(_BITS[array.itemsize])
+
+
 def _encode_columns(array: Array) -> dict[str, Array]:
-    bits = np.ascontiguousarray(array).view(np.uint32)  # compared as bits, -0.0 and NaN are values like others
-    stored: dict[int, list[Array]] = {_NARROW: [], _WIDE: [], _PLAIN: []}
-    book: list[Array] = []
+    bits = _as_bits(array)
+    codes: dict[int, list[Array]] = {storage: [] for storage in _CODES}
+    book: list[Array] = [np.zeros(0, bits.dtype)]
     columns = np.zeros((array.shape[1], 2), np.int32)
     first = 0
     for column in range(array.shape[1]):
-        values, codes = np.unique(bits[:, column], return_inverse=True)
-        storage = next((kind for kind, largest in _LARGEST_CODE.items() if len(values) <= largest + 1), _PLAIN)
-        if storage == _WIDE and 2 * len(values) >= len(codes):  # then the values take more than their codes save
-            storage = _PLAIN
+        values, numbers = _numbered(bits[:, column])
+        storage = next((kind for kind, most in _MOST_VALUES.items() if len(values) <= most), _PLAIN)
+        if storage == _WIDE and len(numbers) * (array.itemsize - 2) <= len(values) * array.itemsize:
+            storage = _PLAIN  # the values would take more than their numbers save
         columns[column] = storage, first
         if storage == _PLAIN:
-            stored[_PLAIN].append(array[:, column])
+            codes[storage].append(array[:, column])
             continue
         if storage != _CONSTANT:
-            stored[storage].append(codes.reshape(-1))
+            codes[storage].append(numbers)
         book.append(values)
         first += len(values)
-    parts = {"columns": columns, "book": np.concatenate([*book, np.zeros(0, np.uint32)]).view(np.float32)}
-    for name, storage, dtype in _COLUMN_PARTS:
-        if stored[storage]:
-            parts[name] = np.stack(stored[storage], 1).astype(dtype)
+    parts = {"columns": columns, "book": np.concatenate(book).view(array.dtype)}
+    for storage, name in _CODES.items():
+        if codes[storage]:
+            together = np.stack(codes[storage], 1)
+            parts[name] = np.packbits(together, axis=1) if storage == _BIT else together
     return parts
 
 
-_COLUMN_PARTS = (("codes8", _NARROW, np.uint8), ("codes16", _WIDE, np.uint16), ("floats", _PLAIN, np.float32))
+def _numbered(column: Array) -> tuple[Array, Array]:
+    """Return the distinct values of a column, sorted, and each row's number among them in a small type."""
+    if len(column) and (column == column[0]).all():
+        return column[:1], np.zeros(len(column), np.uint8)
+    values, numbers = np.unique(column, return_inverse=True)
+    return values, numbers.reshape(-1).astype(np.uint8 if len(values) <= _MOST_VALUES[_NARROW] else np.uint16)
 
 
 def _decode_columns(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -> Array:
-    storage, first = parts["columns"].T
+    storages, first = parts["columns"].T
     book = np.asarray(parts["book"])
     array = np.empty((rows.stop - rows.start, kind.shape[0]), kind.dtype)
-    constant = np.flatnonzero(storage == _CONSTANT)
-    if len(book):
-        array[:, constant] = book[first[constant]]
-    for name, stored, _ in _COLUMN_PARTS:
-        if name in parts:
-            chosen, part = np.flatnonzero(storage == stored), parts[name][rows]
-            array[:, chosen] = part if stored == _PLAIN else book[part + first[chosen]]
+    if not len(array):
+        return array
+    constant = np.flatnonzero(storages == _CONSTANT)
+    array[:, constant] = book[first[constant]]
+    for storage, name in _CODES.items():
+        if name not in parts:
+            continue
+        chosen, codes = np.flatnonzero(storages == storage), parts[name][rows]
+        if storage == _BIT:
+            codes = np.unpackbits(codes, axis=1, count=len(chosen))
+        array[:, chosen] = codes if storage == _PLAIN else book[codes + first[chosen]]
     return array
+
+
+def _encode_pictures(array: Array) -> dict[str, Array]:
+    """Return whole pictures, equal planes stored once, and what has changed at each row since the row before."""
+    flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
+    bits = _as_bits(flat)
+    whole_rows, positions, values, counts = [], [], [], []
+    changed = 0
+    for row in range(len(flat)):
+        places = np.flatnonzero(bits[row] != bits[row - 1]) if row else np.zeros(0, np.int64)
+        changed += len(places)
+        if row == 0 or changed > _WHOLE_AFTER * flat.shape[1]:
+            whole_rows.append(row)
+            places, changed = places[:0], 0
+        positions.append(places)
+        values.append(flat[row, places])
+        counts.append(len(places))
+    whole = np.ascontiguousarray(array[np.asarray(whole_rows, np.int64)])
+    planes = whole.reshape(len(whole) * array.shape[1], *array.shape[2:])
+    stored, numbers = _distinct(planes)
+    return {
+        "ends": np.cumsum(counts, dtype=np.int64),
+        "positions": _smallest(np.concatenate([np.zeros(0, np.int64), *positions])),
+        "values": np.concatenate([flat[:0, 0], *values]),
+        "whole": np.asarray(whole_rows, np.int64),
+        "whole_planes": numbers.reshape(len(whole), array.shape[1]),
+        "planes": planes[stored],
+    }
+
+
+def _distinct(planes: Array) -> tuple[list[int], Array]:
+    """Return the indices of planes [n, H, W] that are equal to none before, and which of them each one is."""
+    found: dict[bytes, int] = {}
+    first = [found.setdefault(plane.tobytes(), index) for index, plane in enumerate(planes)]
+    stored = sorted(found.values())
+    return stored, np.searchsorted(stored, np.asarray(first, np.int64))
+
+
+def _decode_pictures(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -> Array:
+    pictures = np.empty((rows.stop - rows.start, *kind.shape), kind.dtype)
+    flat = pictures.reshape(len(pictures), int(np.prod(kind.shape)))
+    ends, whole = parts["ends"], parts["whole"]
+    row = rows.start
+    while row < rows.stop:
+        latest = int(np.searchsorted(whole, row, side="right")) - 1
+        until = min(rows.stop, int(whole[latest + 1]) if latest + 1 < len(whole) else rows.stop)
+        picture = parts["planes"][parts["whole_planes"][latest]].reshape(-1).astype(kind.dtype)
+        applied = int(ends[whole[latest]])
+        starts = [row, *(row + 1 + np.flatnonzero(np.diff(ends[row:until]))), until]
+        for start, stop in itertools.pairwise(starts):
+            changes = slice(applied, int(ends[start]))
+            picture[parts["positions"][changes]] = parts["values"][changes]  # of equal places the last one stays
+            flat[start - rows.start : stop - rows.start] = picture
+            applied = changes.stop
+        row = until
+    return pictures

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from envs.recording_arrays import encode
 from envs.recordings import (
+    COUNTS,
+    EXTRA_FILE,
     FORMAT,
     FORMAT_VERSION,
     GROUPS,
@@ -22,6 +24,7 @@ from envs.recordings import (
     PlayerGameRows,
     RecordingError,
     Shard,
+    concatenate,
     file_sha256,
     read_manifest,
 )
@@ -48,6 +51,9 @@ def write_shard(
             for part, stored in encode(array).items():
                 file = f"{key}.{part}.npy"
                 files[file] = _save(temporary / file, stored)
+        if any(game.extra for game in games):
+            (temporary / EXTRA_FILE).write_text(json.dumps([game.extra for game in games]), encoding="utf-8")
+            files[EXTRA_FILE] = _entry(temporary / EXTRA_FILE)
         if final.exists():  # of a recording that ended before the manifest named it
             shutil.rmtree(final)
         temporary.rename(final)
@@ -65,15 +71,11 @@ def write_shard(
 
 def _joined(games: Sequence[PlayerGameRows]) -> dict[str, Array]:
     """Return the arrays of all games, one game after the other, by group and name."""
-    joined: dict[str, Array] = {}
     if not games:
-        return joined
-    for name in ("entity_counts", "decision_counts"):
-        joined[name] = np.concatenate([getattr(game, name) for game in games])
-    for group in GROUPS:
-        for name in getattr(games[0], group):
-            joined[f"{group}.{name}"] = np.concatenate([getattr(game, group)[name] for game in games])
-    return joined
+        return {}
+    together = concatenate(games)
+    named = {f"{group}.{name}": array for group in GROUPS for name, array in getattr(together, group).items()}
+    return {**{name: getattr(together, name) for name in COUNTS}, **named}
 
 
 def _save(path: Path, array: Array) -> dict[str, Any]:
@@ -81,6 +83,10 @@ def _save(path: Path, array: Array) -> dict[str, Any]:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
+    return _entry(path)
+
+
+def _entry(path: Path) -> dict[str, Any]:
     return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
@@ -136,9 +142,9 @@ class RecordingWriter:
         """The shards that are complete, by name."""
         return [self._shards[name] for name in sorted(self._shards)]
 
-    def add(self, shard: Shard) -> None:
-        """Take a shard that `write_shard` has written into the recording."""
-        self._shards[shard.name] = shard
+    def add(self, *shards: Shard) -> None:
+        """Take shards that `write_shard` has written into the recording, all of them or none."""
+        self._shards.update({shard.name: shard for shard in shards})
         self._write_manifest()
 
     def remove_unfinished(self) -> None:
@@ -151,7 +157,7 @@ class RecordingWriter:
         counts, left_out = Counter[str](), Counter[str]()
         for shard in self.shards:
             counts.update(shard.counts)
-            counts["player_games"] += len(shard.player_games)
+            counts["player_games"] += sum(not game.get("first_step") for game in shard.player_games)
             counts["bytes"] += sum(int(file["size"]) for file in shard.files.values())
             left_out.update(shard.left_out)
         counts["games"] = len({game["game"] for shard in self.shards for game in shard.player_games})

@@ -12,10 +12,10 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,11 @@ from envs.recording_arrays import ArrayKind, decode
 Array = NDArray[Any]
 
 FORMAT = "perceiver-star recording"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_FILE = "manifest.json"
+EXTRA_FILE = "extra.json"
 GROUPS = ("sample", "entity", "decision", "result")
+COUNTS = ("entity_counts", "decision_counts")
 
 
 class RecordingError(ValueError):
@@ -39,13 +41,15 @@ class PlayerGameRows:
     """Steps of decision of one player in one game, with R entities and X decisions in all.
 
     Attributes:
-        info: facts that fit into JSON: who played, how it ended.
+        info: facts for the manifest: who played, how it ended. Where a long game is stored in parts, "first_step" tells
+            how many steps are in the parts before.
         sample: arrays [n, ...] of what is seen at each step.
         entity_counts: [n] how many entities each step has.
         entity: arrays [R, ...], step after step.
         decision_counts: [n] how many decisions each step has.
         decision: arrays [X, ...], step after step.
         result: arrays [n, ...] of what came of each step.
+        extra: more facts, for JSON, that are stored beside the arrays.
     """
 
     info: Mapping[str, Any]
@@ -55,10 +59,36 @@ class PlayerGameRows:
     decision_counts: Array
     decision: dict[str, Array]
     result: dict[str, Array]
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of steps."""
         return len(self.entity_counts)
+
+
+def concatenate(parts: Sequence[PlayerGameRows]) -> PlayerGameRows:
+    """Return the steps of all parts, one after the other, with the facts of the first.
+
+    Raises:
+        ValueError: if there is no part.
+    """
+    if not parts:
+        raise ValueError("expected at least one part of a player game, got none")
+    if len(parts) == 1:
+        return parts[0]
+    return replace(
+        parts[0],
+        entity_counts=np.concatenate([part.entity_counts for part in parts]),
+        decision_counts=np.concatenate([part.decision_counts for part in parts]),
+        sample=_joined([part.sample for part in parts]),
+        entity=_joined([part.entity for part in parts]),
+        decision=_joined([part.decision for part in parts]),
+        result=_joined([part.result for part in parts]),
+    )
+
+
+def _joined(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +158,22 @@ class RecordingReader:
         self.directory = directory
         self.manifest = read_manifest(directory)
         self._shards = [_OpenShard(directory / shard.name, shard) for shard in self.manifest["shards"]]
-        self.player_games = [game for shard in self.manifest["shards"] for game in shard.player_games]
-        self._places = [(shard, index) for shard in self._shards for index in range(len(shard.shard.player_games))]
+        self.player_games: list[dict[str, Any]] = []
+        self._parts: list[list[_Part]] = []
+        for shard in self._shards:
+            for place, game in enumerate(shard.shard.player_games):
+                self._take(_Part(shard, place, int(game.get("first_step", 0)), int(game["num_steps"])), game)
+
+    def _take(self, part: _Part, game: Mapping[str, Any]) -> None:
+        if not part.first:
+            self.player_games.append(dict(game))
+            self._parts.append([part])
+            return
+        before = self.player_games[-1] if self.player_games else {}
+        if before.get("num_steps") != part.first or any(before.get(key) != game.get(key) for key in ("game", "side")):
+            raise RecordingError(f"{self.directory} is damaged: {part.shard.path.name} goes on with another game")
+        before["num_steps"] += part.length
+        self._parts[-1].append(part)
 
     def read(self, index: int, first: int = 0, length: int | None = None) -> PlayerGameRows:
         """Return steps of a player game, `length` of them or all that are left.
@@ -138,12 +182,23 @@ class RecordingReader:
             ValueError: if the game has no such steps.
             RecordingError: if the shard is damaged.
         """
-        shard, place = self._places[index]
         num_steps = int(self.player_games[index]["num_steps"])
         length = num_steps - first if length is None else length
         if first < 0 or length < 0 or first + length > num_steps:
             raise ValueError(f"expected steps within the {num_steps} of player game {index}, got {first} + {length}")
-        return shard.read(place, first, length)
+        parts = self._parts[index]
+        rows: list[PlayerGameRows] = []
+        for part in parts:
+            start, stop = max(first, part.first), min(first + length, part.first + part.length)
+            if start < stop:
+                rows.append(part.shard.read(part.place, start - part.first, stop - start))
+        whole = concatenate(rows or [parts[0].shard.read(parts[0].place, 0, 0)])
+        return replace(whole, info=self.player_games[index])
+
+    def extra(self, index: int) -> Mapping[str, Any]:
+        """Return more facts of a player game, where the recording holds some."""
+        part = self._parts[index][0]
+        return part.shard.extra(part.place)
 
     def verify(self) -> None:
         """Compare every file with its hash.
@@ -158,6 +213,15 @@ class RecordingReader:
                     raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")
 
 
+class _Part(NamedTuple):
+    """Steps of a player game that lie in one shard."""
+
+    shard: _OpenShard
+    place: int
+    first: int
+    length: int
+
+
 class _OpenShard:
     def __init__(self, path: Path, shard: Shard) -> None:
         self.path, self.shard = path, shard
@@ -170,6 +234,8 @@ class _OpenShard:
             path = self.path / name
             if not path.is_file() or path.stat().st_size != entry["size"]:
                 raise RecordingError(f"{path} is missing or cut off: copy it anew, or record again")
+            if name == EXTRA_FILE:
+                continue
             key, part, _ = name.rsplit(".", 2)
             parts[key][part] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         return parts
@@ -181,10 +247,14 @@ class _OpenShard:
     @cached_property
     def _offsets(self) -> dict[str, Array]:
         """Where each step's entities and decisions begin."""
-        counts = {
-            name: self._decoded(f"{name}_counts", slice(0, self._first_step[-1])) for name in ("entity", "decision")
-        }
+        counts = {name.removesuffix("_counts"): self._decoded(name, slice(0, self._first_step[-1])) for name in COUNTS}
         return {name: np.concatenate([[0], np.cumsum(count)]) for name, count in counts.items()}
+
+    def extra(self, place: int) -> Mapping[str, Any]:
+        if EXTRA_FILE not in self.shard.files:
+            return {}
+        entries: list[dict[str, Any]] = json.loads((self.path / EXTRA_FILE).read_text(encoding="utf-8"))
+        return entries[place]
 
     def _decoded(self, key: str, rows: slice) -> Array:
         return decode(self._parts[key], self._kinds[key], rows)

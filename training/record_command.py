@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
-from envs.errors import GameCrashedError, GameStartError
-from envs.microrts.recorder import AiGameRecorder
-from envs.recording_writer import RecordingWriter, shard_name, write_shard
-from envs.recordings import PlayerGameRows, Shard, read_manifest
+from envs.recording_writer import RecordingWriter, shard_name
+from envs.recordings import read_manifest
 from training.config import ConfigError, config_checked
 from training.environment_config import MicroRTSConfig
 from training.environments import check_opponents, game_build
 from training.evaluation_workers import run_jobs
+from training.recording_job import RecordingJob
 from training.run import environment_spec
 
 STOPPING = "stopping; complete shards stay, once more ends at once\n"
@@ -54,44 +52,6 @@ class RecordOptions:
     """Games in each folder of the recording, all of which an interruption loses."""
     workers: int | None = None
     """Processes; by default one for each usable core."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordingJob:
-    """Games that make a shard; `games` holds the number, the players and the seed of each."""
-
-    directory: Path
-    shard: str
-    map_path: str
-    max_steps: int
-    random_orders: float
-    games: tuple[tuple[int, tuple[str, str], int], ...]
-
-    def run(self, context: None) -> Shard:
-        """Play the games, write the shard and return it."""
-        del context
-        views: list[PlayerGameRows] = []
-        left_out: Counter[str] = Counter()
-        recorders: dict[tuple[str, str], AiGameRecorder] = {}
-        for number, players, seed in self.games:
-            if players not in recorders:
-                recorders[players] = AiGameRecorder(
-                    map_path=self.map_path,
-                    players=players,
-                    max_steps=self.max_steps,
-                    random_orders=self.random_orders,
-                )
-            try:
-                game = recorders[players].record(seed)
-            except GameStartError:
-                raise
-            except GameCrashedError:
-                left_out[f"game failed: {players[0]} against {players[1]}"] += 1
-                del recorders[players]
-                continue
-            left_out += game.left_out
-            views += [replace(view, info={"game": number, **view.info}) for view in game.views if len(view)]
-        return write_shard(self.directory, self.shard, views, left_out)
 
 
 def parse(arguments: list[str], prog: str) -> RecordOptions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from envs import recordings
 from envs.recording_writer import RecordingWriter, shard_name, write_shard
-from envs.recordings import PlayerGameRows, RecordingError, RecordingReader
+from envs.recordings import FORMAT, FORMAT_VERSION, PlayerGameRows, RecordingError, RecordingReader, concatenate
 
 HEADER = {"max_steps": 100, "players": ["a", "b"]}
 
@@ -84,6 +84,36 @@ def test_a_game_read_in_parts_is_the_whole_game(tmp_path: Path) -> None:
             reader.read(1, first, length)
 
 
+def test_a_long_game_in_several_shards_is_one(tmp_path: Path) -> None:
+    parts_of_game = [
+        replace(game_rows(4 + part, 3), info={"game": 4, "side": 1, **({"first_step": 3 * part} if part else {})})
+        for part in range(3)
+    ]
+    recording(tmp_path, [game_rows(0), parts_of_game[0]], [parts_of_game[1]], [parts_of_game[2], game_rows(1)])
+    reader = RecordingReader(tmp_path)
+    assert [game["num_steps"] for game in reader.player_games] == [5, 9, 5]
+    assert reader.manifest["counts"]["player_games"] == 3
+    assert_same(reader.read(1), concatenate(parts_of_game))
+    for first, length in ((2, 5), (3, 3), (8, 1), (9, 0)):
+        middle = parts(reader.read(1, first, length))["result.elapsed_steps"]
+        np.testing.assert_array_equal(middle, np.tile(np.arange(3), 3)[first : first + length])
+    assert_same(reader.read(2), game_rows(1))
+
+
+def test_a_part_without_what_comes_before_is_damage(tmp_path: Path) -> None:
+    recording(tmp_path, [game_rows(0)], [replace(game_rows(0), info={"game": 0, "first_step": 4})])
+    with pytest.raises(RecordingError, match="shard-00001 goes on with another game"):
+        RecordingReader(tmp_path)
+
+
+def test_more_facts_lie_beside_the_arrays(tmp_path: Path) -> None:
+    recording(tmp_path, [game_rows(0), replace(game_rows(1), extra={"statistic": [1, 2]})], [game_rows(2)])
+    reader = RecordingReader(tmp_path)
+    assert [reader.extra(index) for index in range(3)] == [{}, {"statistic": [1, 2]}, {}]
+    reader.verify()
+    assert_same(reader.read(0), game_rows(0))
+
+
 def test_an_existing_recording_is_only_resumed_and_only_with_the_same_header(tmp_path: Path) -> None:
     recording(tmp_path, [game_rows(0)])
     with pytest.raises(RecordingError, match="holds a recording already"):
@@ -150,15 +180,19 @@ def test_damage_is_found(tmp_path: Path) -> None:
         RecordingReader(tmp_path).read(0)
 
 
+def manifest_json(**changes: Any) -> str:
+    return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, "header": {}, "shards": [], **changes})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "holds no recording"),
         ("{", "is damaged"),
         ("{}", "is damaged"),
-        (json.dumps({"format": "other", "format_version": 1, "shards": []}), "expected perceiver-star recording"),
-        (json.dumps({"format": recordings.FORMAT, "format_version": 99, "shards": []}), "of version 99"),
-        (json.dumps({"format": recordings.FORMAT, "format_version": 1, "shards": [{"name": "x"}]}), "is damaged"),
+        (manifest_json(format="other"), "expected perceiver-star recording"),
+        (manifest_json(format_version=99), "of version 99"),
+        (manifest_json(shards=[{"name": "x"}]), "is damaged"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path: Path, content: str | None, message: str) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from envs.recordings import MANIFEST_FILE
 from training import cli
 from training.config import ConfigError
 from training.demonstrations import Demonstrations
-from training.record_command import RecordingJob, RecordOptions, open_recording, plan_games, record
+from training.record_command import RecordOptions, open_recording, plan_games, record
+from training.recording_job import RecordingJob
 
 MAP = "maps/8x8/basesWorkers8x8A.xml"
 
@@ -118,6 +125,43 @@ def test_what_cannot_be_played_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match=message):
         record(options(tmp_path / "data", **changes))
     assert not (tmp_path / "data").exists()
+
+
+def test_processes_that_play_load_no_torch() -> None:
+    code = "import sys, training.recording_job; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+def test_ctrl_c_leaves_complete_shards_and_no_process(tmp_path: Path) -> None:
+    arguments = ["--players", "WorkerRush", "CoacAI", "--games", "400", "--map", MAP, "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", "record", *arguments, "--games-per-shard", "2", "--output", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "shard-00001").is_dir() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert process.returncode == 130
+    assert f"add --resume: {tmp_path} keeps what is complete" in errors
+    assert children
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    demonstrations = Demonstrations(tmp_path)
+    demonstrations.verify()
+    assert len(demonstrations.player_games) >= 4
+    shards = {game["name"] for game in json.loads((tmp_path / MANIFEST_FILE).read_text())["shards"]}
+    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST_FILE, *shards}
 
 
 def test_the_command_tells_what_it_has_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

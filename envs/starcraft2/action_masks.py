@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,21 +11,32 @@ from numpy.typing import NDArray
 
 from envs.function_calls import SELECTED, TARGET_ENTITY
 from envs.starcraft2.abilities import ABILITIES, Ability, equivalents
-from envs.starcraft2.functions import FUNCTIONS, GENERAL_ABILITY, selection_table, target_table, variants
+from envs.starcraft2.functions import (
+    FUNCTION_BY_ABILITY,
+    FUNCTIONS,
+    GENERAL_ABILITY,
+    Function,
+    selection_table,
+    target_table,
+    variants,
+)
 from envs.starcraft2.observation import EncodedObservation
 from envs.starcraft2.raw_units import COLUMN
 from envs.starcraft2.scalars import PLAYER_NAMES
+from envs.starcraft2.things import Conditions, Ids, Thing
 
 _OWN = 1
 _FINISHED, _PERCENT = 1.0, 100
+_PLAYER = {name: column for column, name in enumerate(PLAYER_NAMES)}
 _ORDER_COLUMNS = [COLUMN[f"order_id_{index}"] for index in range(4)]
+_BUFF_COLUMNS = [COLUMN[f"buff_id_{index}"] for index in range(2)]
 _RESOURCE_BUFFS = range(271, 276)
 _ABILITY_OF_FUNCTION = np.array([function.ability_id for function in FUNCTIONS])
 
 
 @dataclass(frozen=True)
 class PlayerFacts:
-    """What a player knows of its own means.
+    """What a player knows of its own means; ids are in any order and may be repeated.
 
     Attributes:
         minerals, vespene: what it can spend.
@@ -40,10 +51,10 @@ class PlayerFacts:
     minerals: int
     vespene: int
     supply_left: float
-    finished_unit_types: frozenset[int]
-    upgrades: frozenset[int]
-    orders: frozenset[int]
-    unit_types_by_state: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    finished_unit_types: Ids
+    upgrades: Ids
+    orders: Ids
+    unit_types_by_state: Mapping[str, Ids] = field(default_factory=dict)
 
     @classmethod
     def from_observation(cls, observation: Any) -> PlayerFacts:
@@ -69,21 +80,21 @@ class PlayerFacts:
     @classmethod
     def from_encoded(cls, encoded: EncodedObservation) -> PlayerFacts:
         """Return the facts of an encoded observation; the fifth and further orders of a unit are not among them."""
-        units, player = encoded.raw_units, dict(zip(PLAYER_NAMES, encoded.player.tolist(), strict=True))
-        own = units[(units[:, COLUMN["alliance"]] == _OWN)]
-        functions = np.unique(own[:, _ORDER_COLUMNS])
-        carries = _is_resource(own[:, COLUMN["buff_id_0"]]) | _is_resource(own[:, COLUMN["buff_id_1"]])
+        units, player = encoded.raw_units, encoded.player.tolist()
+        own = units[units[:, COLUMN["alliance"]] == _OWN]
+        types, functions, buffs = own[:, COLUMN["unit_type"]], own[:, _ORDER_COLUMNS], own[:, _BUFF_COLUMNS]
+        carries = ((buffs >= _RESOURCE_BUFFS[0]) & (buffs <= _RESOURCE_BUFFS[-1])).any(1)
         return cls(
-            minerals=player["minerals"],
-            vespene=player["vespene"],
-            supply_left=player["food_cap"] - player["food_used"],
-            finished_unit_types=_types(own, own[:, COLUMN["build_progress"]] >= _PERCENT),
-            upgrades=frozenset(encoded.upgrades.tolist()),
-            orders=frozenset(_ABILITY_OF_FUNCTION[functions[functions > 0]].tolist()),
+            minerals=player[_PLAYER["minerals"]],
+            vespene=player[_PLAYER["vespene"]],
+            supply_left=player[_PLAYER["food_cap"]] - player[_PLAYER["food_used"]],
+            finished_unit_types=types[own[:, COLUMN["build_progress"]] >= _PERCENT],
+            upgrades=encoded.upgrades,
+            orders=_ABILITY_OF_FUNCTION[functions[functions > 0]],
             unit_types_by_state={
-                "busy": _types(own, own[:, COLUMN["order_length"]] > 0),
-                "loaded": _types(own, own[:, COLUMN["cargo_space_taken"]] > 0),
-                "carrying": _types(own, carries),
+                "busy": types[own[:, COLUMN["order_length"]] > 0],
+                "loaded": types[own[:, COLUMN["cargo_space_taken"]] > 0],
+                "carrying": types[carries],
             },
         )
 
@@ -111,22 +122,21 @@ class FunctionMasks:
         hide_camera: bool = True,
     ) -> None:
         facts = [abilities.get(function.ability_id, Ability()) for function in FUNCTIONS]
-        self._cost = np.array([[fact.minerals, fact.vespene, fact.supply] for fact in facts], np.float64)
-        self._required_units = _Requirements((fact.required_units for fact in facts), equivalents)
-        self._required_upgrades = _Requirements((fact.required_upgrades for fact in facts), lambda number: (number,))
-        self._available = np.array([fact.available for fact in facts])
-        self._conditional = [(index, fact) for index, fact in enumerate(facts) if fact.state or fact.while_orders]
-        self._ability = np.array([function.ability_id for function in FUNCTIONS])
-        self._upgrade = np.array([fact.upgrade for fact in facts])
-        self._selects = np.array([SELECTED in function.arguments for function in FUNCTIONS])
-        self._targets = np.array([TARGET_ENTITY in function.arguments for function in FUNCTIONS])
-        # Classes first: their rows are gathered for every mask.
-        self._selectable, self._targetable = (
-            np.ascontiguousarray(table().T) for table in (selection_table, target_table)
+        cost = np.array([[getattr(fact, name) for fact in facts] for name in ("minerals", "vespene", "supply")])
+        # What costs no supply is possible without any left.
+        self._price = np.where(cost > 0, cost, -np.inf)
+        self._conditions = Conditions()
+        selection, target = selection_table(), target_table()
+        self._there = self._conditions.table(
+            [list(_presence(function, selection[function.index], target[function.index])) for function in FUNCTIONS]
         )
-        self._behind = np.zeros((len(FUNCTIONS), len(FUNCTIONS)), np.bool_)
-        for function in FUNCTIONS:
-            self._behind[[variant.index for variant in variants(function)], function.index] = True
+        self._needed = self._conditions.table([list(_needs(fact)) for fact in facts])
+        self._barring = np.array(
+            [self._conditions.number(_research(*pair)) for pair in zip(FUNCTIONS, facts, strict=True)]
+        )
+        own_variants = np.array([function in variants(function) for function in FUNCTIONS])
+        self._is_variant = own_variants & np.array([fact.available for fact in facts])
+        self._general = np.array([_general(function).index for function in FUNCTIONS])
         self._shown = np.array(
             [
                 not (hide_specific and function.general_id) and not (hide_camera and function.kind == "camera")
@@ -136,82 +146,58 @@ class FunctionMasks:
 
     def __call__(self, facts: PlayerFacts, entity_classes: NDArray[np.integer]) -> NDArray[np.int8]:
         """Return the mask int8 [functions] for facts and entity classes [E, 2] (selection and target class)."""
-        selection, target = (np.unique(entity_classes[:, column]) for column in (0, 1))
-        can_select = ~self._selects | self._selectable[selection[selection > 0]].any(0)
-        can_target = ~self._targets | self._targetable[target[target > 0]].any(0)
-        here = can_select & can_target
-        variants_here = np.flatnonzero(here)
-        callable_variants = variants_here[self._affordable(facts, variants_here) & self._known(facts, variants_here)]
-        return np.asarray(here & self._behind[callable_variants].any(0) & self._shown, np.int8)
-
-    def _affordable(self, facts: PlayerFacts, functions: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return whether the player can pay for each function; what costs no supply is possible without any left."""
-        means = np.array([facts.minerals, facts.vespene, facts.supply_left], np.float64)
-        cost = self._cost[functions]
-        affordable: NDArray[np.bool_] = ((cost <= means) | (cost == 0)).all(1)
-        return affordable
-
-    def _known(self, facts: PlayerFacts, functions: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return whether the technology allows each function."""
-        under_way = {number for order in facts.orders for number in _meant_by(order)}
-        researches, abilities = self._upgrade[functions], self._ability[functions]
-        closed = _flags(facts.upgrades, self._upgrade.max())[researches]
-        closed |= _flags(under_way, self._ability.max())[abilities]
-        met = self._required_units.met(facts.finished_unit_types, functions)
-        met &= self._required_upgrades.met(facts.upgrades, functions)
-        met &= self._available[functions] & ~((researches > 0) & closed)
-        idle = [index for index, ability in self._conditional if not _is_going_on(ability, facts, under_way)]
-        met &= ~_flags(idle, len(FUNCTIONS))[functions]
-        return met
+        holds = self._conditions.holding(
+            {
+                "unit": facts.finished_unit_types,
+                "upgrade": facts.upgrades,
+                "order": facts.orders,
+                "selection": entity_classes[:, 0],
+                "target": entity_classes[:, 1],
+                **facts.unit_types_by_state,
+            }
+        )
+        there = holds[self._there].all(0)
+        means = np.array([[facts.minerals], [facts.vespene], [facts.supply_left]], np.float64)
+        callable_variants = there & self._is_variant & (self._price <= means).all(0)
+        callable_variants &= holds[self._needed].all(0) & ~holds[self._barring]
+        reachable = callable_variants.copy()
+        reachable[self._general[callable_variants]] = True
+        mask: NDArray[np.int8] = (there & reachable & self._shown).view(np.int8)
+        return mask
 
 
-class _Requirements:
-    """For each function the things of which one each is needed, as indices into what a player has."""
-
-    def __init__(self, needs: Iterable[tuple[int, ...]], counts_as: Any) -> None:
-        rows = list(needs)
-        self._things = sorted({number for row in rows for number in row})
-        self._alternatives = [frozenset(counts_as(number)) for number in self._things]
-        position = {number: index for index, number in enumerate(self._things)}
-        self._needed = np.zeros((len(rows), len(self._things)), np.bool_)
-        for row, numbers in enumerate(rows):
-            self._needed[row, [position[number] for number in numbers]] = True
-
-    def met(self, owned: frozenset[int], functions: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return whether everything that each function needs is among `owned`."""
-        missing = np.array([alternatives.isdisjoint(owned) for alternatives in self._alternatives])
-        lacking: NDArray[np.bool_] = (self._needed[functions] & missing).any(1)
-        return ~lacking
+def _presence(
+    function: Function, selection: NDArray[np.bool_], target: NDArray[np.bool_]
+) -> Iterator[Collection[Thing]]:
+    """Yield what must be there for a function: a unit that takes it, something that may be its target."""
+    for kind, argument, classes in (("selection", SELECTED, selection), ("target", TARGET_ENTITY, target)):
+        if argument in function.arguments:
+            yield [(kind, int(number)) for number in np.flatnonzero(classes) if number]
 
 
-def _is_resource(buffs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return np.logical_and(buffs >= _RESOURCE_BUFFS[0], buffs <= _RESOURCE_BUFFS[-1])
-
-
-def _types(units: NDArray[np.int64], chosen: Any) -> frozenset[int]:
-    return frozenset(np.unique(units[chosen, COLUMN["unit_type"]]).tolist())
-
-
-def _is_going_on(ability: Ability, facts: PlayerFacts, under_way: set[int]) -> bool:
-    """Return whether there is what the ability ends: an order to cancel, passengers to unload, a load to bring back."""
+def _needs(ability: Ability) -> Iterator[Collection[Thing]]:
+    """Yield groups of things of which a player needs one each for an ability."""
+    for unit in ability.required_units:
+        yield [("unit", other) for other in equivalents(unit)]
+    for upgrade in ability.required_upgrades:
+        yield [("upgrade", upgrade)]
     if ability.while_orders:
-        return not under_way.isdisjoint(ability.while_orders)
-    return not facts.unit_types_by_state.get(ability.state, frozenset()).isdisjoint(ability.units)
+        yield [thing for number in ability.while_orders for thing in _orders_for(number)]
+    elif ability.state:
+        yield [(ability.state, unit) for unit in ability.units]
 
 
-def _flags(ids: Iterable[int], highest: int) -> NDArray[np.bool_]:
-    """Return bool [highest + 1], True at the ids; those beyond are left out."""
-    flags = np.zeros(highest + 1, np.bool_)
-    flags[[number for number in ids if number <= highest]] = True
-    return flags
+def _research(function: Function, ability: Ability) -> Collection[Thing]:
+    """Return the things that each bar a function which researches an upgrade: it is done, or under way."""
+    return [("upgrade", ability.upgrade), *_orders_for(function.ability_id)] if ability.upgrade else []
 
 
-_SPECIFIC_ABILITIES: dict[int, tuple[int, ...]] = {
-    general: tuple(specific for specific, of in GENERAL_ABILITY.items() if of == general)
-    for general in set(GENERAL_ABILITY.values())
-}
+def _orders_for(ability_id: int) -> Collection[Thing]:
+    """Return the orders that may stand for an ability: its own, and that of its general one."""
+    numbers = (ability_id, *([GENERAL_ABILITY[ability_id]] if ability_id in GENERAL_ABILITY else []))
+    return [("order", number) for number in numbers]
 
 
-def _meant_by(ability_id: int) -> tuple[int, ...]:
-    """Return the abilities that an order may stand for: itself, and those behind it where it is a general one."""
-    return (ability_id, *_SPECIFIC_ABILITIES.get(ability_id, ()))
+def _general(function: Function) -> Function:
+    """Return the general function behind which a function stands, itself where there is none."""
+    return FUNCTION_BY_ABILITY.get((function.general_id, function.kind), function)

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from envs.function_calls import sample_function_call
+from envs.function_calls import SELECTED, TARGET_ENTITY, sample_function_call
 from envs.spaces import ENTITY_CLASSES
-from envs.starcraft2.abilities import ABILITIES
+from envs.starcraft2.abilities import ABILITIES, Ability, equivalents
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.entity_classes import TARGET_CLASS_NAMES, UNFINISHED_CLASS, selection_class_of
 from envs.starcraft2.entity_classes import selection_classes as classes_of_selection
 from envs.starcraft2.entity_classes import target_classes as classes_of_targets
-from envs.starcraft2.functions import FUNCTION_BY_NAME, FUNCTIONS, function_calls_space
+from envs.starcraft2.functions import (
+    FUNCTION_BY_NAME,
+    FUNCTIONS,
+    GENERAL_ABILITY,
+    Function,
+    function_calls_space,
+    selection_table,
+    target_table,
+    variants,
+)
 from envs.starcraft2.observation import ObservationEncoder
-from envs.starcraft2.tables import UNIT_TYPE_IDS, UNIT_TYPE_NAMES
+from envs.starcraft2.tables import UNIT_TYPE_IDS, UNIT_TYPE_NAMES, UPGRADE_IDS
 from tests.envs.starcraft2.recorded_game import recorded_game
 from tests.envs.starcraft2.shared_data import shared_file
 
 TYPE_OF_NAME = dict(zip(UNIT_TYPE_NAMES, UNIT_TYPE_IDS, strict=True))
 ALL = FunctionMasks(hide_specific=False, hide_camera=False)
+SELECTION, TARGETS = selection_table(), target_table()
+SPECIFIC = {
+    general: [specific for specific, of in GENERAL_ABILITY.items() if of == general]
+    for general in set(GENERAL_ABILITY.values())
+}
 BY_ABILITY = {function.ability_id for function in FUNCTIONS}
 RICH = PlayerFacts(
     minerals=5000,
@@ -227,15 +241,75 @@ def test_what_units_of_a_recorded_game_do_is_allowed_to_them() -> None:
     assert targets > 500
 
 
+def naive_mask(facts: PlayerFacts, entity_classes: np.ndarray) -> list[int]:
+    """Return the mask with everything shown, function by function."""
+    selections, targets = (set(column.tolist()) - {0} for column in entity_classes.T)
+    meant = {behind for order in facts.orders for behind in (order, *SPECIFIC.get(int(order), []))}
+
+    def is_there(function: Function) -> bool:
+        index, names = function.index, function.arguments
+        return (SELECTED not in names or any(SELECTION[index, number] for number in selections)) and (
+            TARGET_ENTITY not in names or any(TARGETS[index, number] for number in targets)
+        )
+
+    def is_possible(function: Function) -> bool:
+        ability = ABILITIES.get(function.ability_id, Ability())
+        costs = (ability.minerals, ability.vespene, ability.supply)
+        means = (facts.minerals, facts.vespene, facts.supply_left)
+        done = ability.upgrade and (ability.upgrade in facts.upgrades or function.ability_id in meant)
+        in_state = set(facts.unit_types_by_state.get(ability.state, ())) & set(ability.units)
+        return (
+            is_there(function)
+            and all(set(equivalents(unit)) & set(facts.finished_unit_types) for unit in ability.required_units)
+            and set(ability.required_upgrades) <= set(facts.upgrades)
+            and all(not cost or cost <= mean for cost, mean in zip(costs, means, strict=True))
+            and not done
+            and (not ability.while_orders or not meant.isdisjoint(ability.while_orders))
+            and (not ability.state or bool(in_state))
+        )
+
+    return [is_there(function) and any(map(is_possible, variants(function))) for function in FUNCTIONS]
+
+
+def drawn(generator: np.random.Generator, ids: Sequence[int], share: float) -> np.ndarray:
+    """Return some of the ids, some of them twice, and one that nothing asks for."""
+    found = generator.choice([*ids, 10**6], int(share * len(ids)))
+    return np.concatenate([found, found[:3]])
+
+
+def test_masks_are_what_the_rules_say_one_by_one() -> None:
+    generator = np.random.default_rng(0)
+    abilities = [function.ability_id for function in FUNCTIONS]
+    for share in np.linspace(0, 1, 25):
+        facts = PlayerFacts(
+            minerals=int(generator.integers(0, 600)),
+            vespene=int(generator.integers(0, 400)),
+            supply_left=float(generator.integers(-2, 8)),
+            finished_unit_types=drawn(generator, UNIT_TYPE_IDS, share),
+            upgrades=drawn(generator, UPGRADE_IDS, share),
+            orders=drawn(generator, abilities, share / 4),
+            unit_types_by_state={
+                state: drawn(generator, UNIT_TYPE_IDS, share / 2) for state in ("busy", "loaded", "carrying")
+            },
+        )
+        classes = np.stack([generator.integers(0, table.shape[1], 60) for table in (SELECTION, TARGETS)], axis=1)
+        classes[int(60 * share) :] = 0
+        np.testing.assert_array_equal(ALL(facts, classes), naive_mask(facts, classes))
+
+
 def test_facts_are_the_same_from_the_encoded_observation() -> None:
     masks = FunctionMasks()
     for info, message in recorded_messages():
         encoded = ObservationEncoder(info).encode(message)
         slow, fast = PlayerFacts.from_observation(message.observation), PlayerFacts.from_encoded(encoded)
-        assert replace(fast, orders=slow.orders) == slow
-        assert {order for order in slow.orders if order in BY_ABILITY} >= fast.orders
+        for name in ("minerals", "vespene", "supply_left"):
+            assert getattr(fast, name) == getattr(slow, name)
+        assert set(fast.finished_unit_types) == slow.finished_unit_types
+        assert set(fast.upgrades) == slow.upgrades
+        for state, types in fast.unit_types_by_state.items():
+            assert set(types) == slow.unit_types_by_state[state]
         first = {order.ability_id for unit in message.observation.raw_data.units for order in unit.orders[:4]}
-        assert fast.orders <= first
+        assert set(fast.orders) <= {order for order in slow.orders if order in BY_ABILITY} & first
         classes = encoded.arrays[ENTITY_CLASSES]
         np.testing.assert_array_equal(masks(slow, classes), masks(fast, classes))
 

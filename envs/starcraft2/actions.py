@@ -150,7 +150,7 @@ def _kind(command: Any) -> str:
 
 
 def _selected_tags(function: Function, action: NDArray[np.integer], tags: NDArray[np.integer]) -> list[int]:
-    slots = [int(slot) for slot in action[FIRST_SELECTED:] if slot != len(tags)]
+    slots = [slot for slot in action[FIRST_SELECTED:].tolist() if slot != len(tags)]
     if not slots:
         raise ValueError(f"{function.name} orders units, but the call selects none; mask the end of the selection")
     return [_tag(function, slot, tags) for slot in slots]
@@ -183,7 +183,7 @@ def last_action(action: NDArray[np.integer], tags: NDArray[np.integer]) -> LastA
         delay=int(action[_DELAY]),
         queued=int(action[_QUEUED]),
         repeat=int(action[_REPEAT]),
-        selected_tags=tuple(int(tag) for tag in tags[selected[selected < len(tags)]]),
+        selected_tags=tuple(tags[selected[selected < len(tags)]].tolist()),
         target_tag=int(tags[action[_TARGET_ENTITY]]) if function.kind == "cmd_unit" else 0,
     )
 

@@ -54,10 +54,10 @@ _BUFFS = slice(COLUMN["buff_id_0"], COLUMN["buff_id_1"] + 1)
 _FLAGS = slice(FIELD["is_flying"], FIELD["is_burrowed"] + 1)
 
 # Groups of the order: own, enemies, effects, allies, neutrals and what belongs to none, by alliance.
-_ENEMY_GROUP, _EFFECT_GROUP = 1, 2
-_GROUP_OF_ALLIANCE = np.asarray([4, 0, 3, 4, _ENEMY_GROUP])
-_BY_DISTANCE = np.asarray([0, 1, 0, 0, 0], np.int8)
-_BY_DISTANCE_IN_A_CROWD = np.asarray([0, 1, 0, 1, 1], np.int8)
+EFFECT_GROUP = 2
+GROUP_OF_ALLIANCE = np.asarray([4, 0, 3, 4, 1])
+BY_DISTANCE = np.asarray([0, 1, 0, 0, 0], np.int8)
+BY_DISTANCE_IN_A_CROWD = np.asarray([0, 1, 0, 1, 1], np.int8)
 FARTHEST = 2**18
 """Coordinates beyond this, which only a broken message has, count as this far away."""
 BEYOND_EVERY_DISTANCE = 2.0**40
@@ -99,20 +99,13 @@ def entity_order(found: Candidates, max_entities: int) -> NDArray[np.intp]:
 
     Where all do not fit, allies and neutrals are taken by their distance to own units too.
     """
-    groups, by_distance = order_groups(found.raw[COLUMN["alliance"]], found.effects, max_entities)
+    groups = np.take(GROUP_OF_ALLIANCE, found.raw[COLUMN["alliance"]], mode="clip")
+    groups[found.effects > 0] = EFFECT_GROUP
     keys = groups * BEYOND_EVERY_DISTANCE
+    by_distance = BY_DISTANCE_IN_A_CROWD if len(groups) > max_entities else BY_DISTANCE
     measured = np.flatnonzero(by_distance[groups])
     keys[measured] += _distances(found.raw, measured, np.flatnonzero(groups == 0))
     return np.argsort(keys, kind="stable")[:max_entities]
-
-
-def order_groups(
-    alliances: NDArray[np.int64], effects: NDArray[np.int64], max_entities: int
-) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-    """Return the group [N] of each candidate, own units 0, and which groups are ordered by distance."""
-    groups = np.take(_GROUP_OF_ALLIANCE, alliances, mode="clip")
-    groups[effects > 0] = _EFFECT_GROUP
-    return groups, _BY_DISTANCE_IN_A_CROWD if len(groups) > max_entities else _BY_DISTANCE
 
 
 def _distances(raw: NDArray[np.int64], columns: NDArray[np.intp], own: NDArray[np.intp]) -> NDArray[np.float64]:

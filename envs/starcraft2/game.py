@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.faults import GARBAGE, GameFaultError
@@ -40,6 +40,18 @@ class EpisodeSetup:
     opponent_race: str | None
     seed: int
     options: Any
+
+
+class View(NamedTuple):
+    """What a player sees.
+
+    Attributes:
+        message: a ResponseObservation.
+        answer: the Response in which it came, as bytes.
+    """
+
+    message: Any
+    answer: bytes
 
 
 def interface_options() -> Any:
@@ -113,14 +125,17 @@ class Game:
         """Return the ResponseData of the episode: the game's facts about units and upgrades."""
         return self._ask(0, "data", lambda controller: controller.data_raw(), self._load_timeout_seconds)
 
-    def observe(self) -> list[Any]:
-        """Return each player's ResponseObservation."""
-        messages = self._ask_all("observation", lambda _, controller: controller.observe())
-        for message in messages:
-            if not message.observation.HasField("raw_data"):
+    def observe(self) -> list[View]:
+        """Return what each player sees."""
+        views = self._ask_all(
+            "observation",
+            lambda player, controller: View(controller.observe(), self._processes[player].last_answer),
+        )
+        for view in views:
+            if not view.message.observation.HasField("raw_data"):
                 self.kill()
                 raise GameFaultError(GARBAGE, "the game answered 'observation' without raw data")
-        return messages
+        return views
 
     def act(self, player: int, actions: Sequence[Any]) -> None:
         """Give a player's orders, sc_pb.Action each; none where there are none or the episode has ended."""

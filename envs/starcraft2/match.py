@@ -163,13 +163,13 @@ class Match:
         infos = game.begin(setup)
         if self._masks is None:
             self._masks = FunctionMasks(costs_from_game(game.data()))
-        messages = game.observe()
+        views = game.observe()
         self._race_names = _race_names(infos)
         generators = [np.random.default_rng([self._seed, index]) for index in range(len(self.players))]
-        for player, info, message, generator in zip(self.players, infos, messages, generators, strict=True):
-            player.begin(info, message, self._masks, map_name=settings.game_map.name, generator=generator)
+        for player, info, view, generator in zip(self.players, infos, views, generators, strict=True):
+            player.begin(info, view, self._masks, map_name=settings.game_map.name, generator=generator)
         self._share_views()
-        self._game_loop = int(messages[0].observation.game_loop)
+        self._game_loop = int(views[0].message.observation.game_loop)
         self._episodes += 1
         self._episodes_of_process += 1
 
@@ -193,15 +193,16 @@ class Match:
                 game.act(index, player.orders(actions[index], now))
         target = min(*(player.next_decision for player in self.players), self.settings.max_game_loops)
         game.step(target - now)
-        messages = game.observe()
+        views = game.observe()
+        messages = [view.message for view in views]
         self._game_loop = int(messages[0].observation.game_loop)
         has_ended = game.has_ended or any(message.player_result for message in messages)
         if not has_ended and self._game_loop != target:
             raise GameFaultError(GARBAGE, f"the game is at loop {self._game_loop} after a step to {target}")
         truncated = not has_ended and self._game_loop >= self.settings.max_game_loops
         outcomes = _outcomes(messages) if has_ended else [None] * len(messages)
-        for player, message, outcome in zip(self.players, messages, outcomes, strict=True):
-            player.see(message, outcome=outcome, truncated=truncated)
+        for player, view, outcome in zip(self.players, views, outcomes, strict=True):
+            player.see(view, outcome=outcome, truncated=truncated)
         self._share_views()
         if has_ended or truncated:
             self._save_replay(finished=has_ended)

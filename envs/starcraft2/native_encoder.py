@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,8 @@ from numpy.typing import NDArray
 
 from envs.spaces import ENTITY_CATEGORIES, ENTITY_CLASSES, ENTITY_POSITIONS, ENTITY_VALUES
 from envs.starcraft2.coordinates import Grid
-from envs.starcraft2.entities import BEYOND_EVERY_DISTANCE, FARTHEST, candidates, order_groups, write_mask
-from envs.starcraft2.entity_columns import (
-    CATEGORY_NAMES,
-    VALUE,
-    VALUE_NAMES,
-)
+from envs.starcraft2.entities import candidates, write_mask
+from envs.starcraft2.entity_columns import CATEGORY_NAMES, VALUE, VALUE_NAMES
 from envs.starcraft2.native_reader import NativeUnitReader, RecordRows
 from envs.starcraft2.native_tables import NativeTables, raw_column
 from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES
@@ -32,6 +29,9 @@ _CHECKED = (
 _WIDTHS = (len(CATEGORY_NAMES), len(VALUE_NAMES), 2, 2)
 
 
+_FIRST_CAPACITY = 1024
+
+
 class NativeUnitEncoder:
     """Encodes units in C; not to be shared between threads."""
 
@@ -40,9 +40,8 @@ class NativeUnitEncoder:
         self._reader = NativeUnitReader(library)
         pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
         arguments = {
-            "raw_units": (pointer, number, number, pointer, number, real, pointer),
-            "addons": (pointer, number, number, number, pointer, number, number, number),
-            "order_keys": (pointer, number, number, number, pointer, pointer, number, number, real, pointer, pointer),
+            "raw_units": (*(pointer, number) * 2, number, number, pointer, *(number,) * 4, real, pointer),
+            "order_keys": (pointer, pointer, number, pointer, number, number, pointer, pointer),
             "entities": (*(pointer,) * 5, number, pointer, number, number, *(pointer,) * 5),
         }
         self._functions = {name: library[f"perceiver_star_{name}"] for name in arguments}
@@ -50,33 +49,54 @@ class NativeUnitEncoder:
             function.argtypes, function.restype = arguments[name], None
         self._tables = NativeTables(grid)
         self._raw_columns = self._tables.columns(raw_column(name, grid, self._tables) for name in COLUMN_NAMES)
-        self._about = self._tables.about()
+        self._about, self._sorting = self._tables.about(), self._tables.sorting()
+        self._targets: list[NDArray[Any]] = []
+        self._target_addresses: list[int] = []
+        self._allocate(_FIRST_CAPACITY)
+
+    def _allocate(self, capacity: int) -> None:
+        self._keys, self._scratch = np.empty(capacity), np.empty((3, capacity), np.int64)
+        self._key_addresses = _address(self._scratch), _address(self._keys)
 
     def encode(
-        self, observation_raw: Any, arrays: Mapping[str, NDArray[Any]], last_action: LastAction | None
+        self,
+        observation_raw: Any,
+        arrays: Mapping[str, NDArray[Any]],
+        last_action: LastAction | None,
+        answer: bytes | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Fill the entity arrays of one observation; return `raw_units` [N, 46] and the slots' tags [max_entities].
+
+        Args:
+            answer: the Response that the observation came in, as bytes.
 
         Raises:
             ValueError: if an array is not of the space's type and shape, or not in one piece.
         """
-        targets = _checked(arrays)
-        rows = self._reader.read(observation_raw)
+        targets, max_entities = self._addresses(arrays), len(arrays[ENTITY_CLASSES])
+        rows = self._reader.read(observation_raw, answer)
         units = self._raw_units(rows)
-        found = candidates(units, rows.records(), observation_raw.effects, self._grid)
-        raw, values = np.ascontiguousarray(found.raw.T), np.ascontiguousarray(found.values.T)
-        order = self._order(raw, found.effects, len(targets[0]))
-        tags = np.zeros(len(targets[0]), np.int64)
+        values, count = rows.values, len(units)
+        candidates_at: tuple[int, int, int | None] = (_address(units), rows.addresses[0], None)
+        if observation_raw.effects:
+            found = candidates(units, rows.records(), observation_raw.effects, self._grid)
+            raw, values = np.ascontiguousarray(found.raw.T), np.ascontiguousarray(found.values.T)
+            count = len(raw)
+            candidates_at = (_address(raw), _address(values), _address(found.effects))
+        order = self._order(candidates_at, count, max_entities)
+        tags = np.zeros(max_entities, np.int64)
         action = last_action or LastAction()
         selected = np.asarray(action.selected_tags, np.int64)
         self._functions["entities"](
             ctypes.addressof(self._about),
-            *(array.ctypes.data for array in (raw, values, found.effects, order)),
+            *candidates_at,
+            _address(order),
             len(order),
-            selected.ctypes.data,
+            _address(selected),
             len(selected),
             action.target_tag,
-            *(array.ctypes.data for array in (*targets, tags)),
+            *targets,
+            _address(tags),
         )
         # The C library's sine may differ from NumPy's in the last digit.
         facing = values[order, FIELD["facing"]]
@@ -85,51 +105,58 @@ class NativeUnitEncoder:
         write_mask(arrays, len(order))
         return units, tags
 
+    def _addresses(self, arrays: Mapping[str, NDArray[Any]]) -> list[int]:
+        """Return the addresses of the arrays that C writes into, in its order."""
+        targets = [arrays[key] for key, _ in _CHECKED]
+        # Rows of a batch are the same ones each time.
+        if not self._targets or any(map(operator.is_not, targets, self._targets)):
+            _check(targets)
+            self._targets, self._target_addresses = targets, [_address(target) for target in targets]
+        return self._target_addresses
+
     def _raw_units(self, rows: RecordRows) -> NDArray[np.int64]:
         """Return `raw_units.raw_units` of the records."""
         units = np.empty((len(rows.values), len(COLUMN_NAMES)), np.int64)
-        pointer, tags = units.ctypes.data, rows.tags.ctypes.data
         self._functions["raw_units"](
-            rows.values.ctypes.data,
+            rows.addresses[0],
             len(RECORD_FIELDS),
+            rows.addresses[1],
+            len(TAG_FIELDS),
             len(units),
+            rows.num_units,
             self._raw_columns,
             len(COLUMN_NAMES),
+            *(COLUMN[name] for name in ("tag", "unit_type", "addon_unit_type")),
             self._grid.map_height,
-            pointer,
+            _address(units),
         )
-        units[:, COLUMN["tag"]] = rows.tags[:, 0]
-        columns = len(COLUMN_NAMES), COLUMN["unit_type"], COLUMN["addon_unit_type"]
-        self._functions["addons"](pointer, *columns, tags, len(TAG_FIELDS), len(units), rows.num_units)
         return units
 
-    def _order(self, raw: NDArray[np.int64], effects: NDArray[np.int64], max_entities: int) -> NDArray[np.intp]:
-        """Return `entities.entity_order` of the candidates, raw [N, 46] row by row."""
-        groups, by_distance = order_groups(raw[:, COLUMN["alliance"]], effects, max_entities)
-        scratch, keys = np.empty((2, len(raw)), np.int64), np.empty(len(raw))
+    def _order(
+        self, candidates_at: tuple[int, int, int | None], num_candidates: int, max_entities: int
+    ) -> NDArray[np.intp]:
+        """Return `entities.entity_order` of candidates, whose raw_units, records and effects are at these addresses."""
+        if num_candidates > len(self._keys):
+            self._allocate(2 * num_candidates)
+        raw, _, effects = candidates_at
         self._functions["order_keys"](
-            raw.ctypes.data,
+            ctypes.addressof(self._sorting),
+            raw,
             len(COLUMN_NAMES),
-            COLUMN["x"],
-            COLUMN["y"],
-            groups.ctypes.data,
-            by_distance.ctypes.data,
-            len(raw),
-            FARTHEST,
-            BEYOND_EVERY_DISTANCE,
-            scratch.ctypes.data,
-            keys.ctypes.data,
+            effects,
+            num_candidates,
+            max_entities,
+            *self._key_addresses,
         )
-        return np.argsort(keys, kind="stable")[:max_entities]
+        return np.argsort(self._keys[:num_candidates], kind="stable")[:max_entities]
 
 
-def _checked(arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    """Return the arrays that C writes into, in its order."""
-    targets = []
-    for (key, dtype), width in zip(_CHECKED, _WIDTHS, strict=True):
-        array = arrays[key]
+def _address(array: NDArray[Any]) -> int:
+    return array.ctypes.data
+
+
+def _check(targets: list[NDArray[Any]]) -> None:
+    for array, (key, dtype), width in zip(targets, _CHECKED, _WIDTHS, strict=True):
         if array.dtype != dtype or array.shape[1:] != (width,) or not array.flags.c_contiguous:
             expected = f"a contiguous {np.dtype(dtype)} array of {width} columns"
             raise ValueError(f"expected {key} as {expected}, got {array.dtype} {array.shape}")
-        targets.append(array)
-    return targets

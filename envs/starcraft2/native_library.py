@@ -22,7 +22,7 @@ NATIVE_VARIABLE = "PERCEIVER_STAR_NATIVE"
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("native_records.c", "native_entities.c"))
 _COMPILERS = ("cc", "gcc", "clang")
 # No fused multiplication and addition: every result is rounded as in Python.
-_OPTIONS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC", "-shared")
+_OPTIONS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-shared")
 _LIBRARIES = ("-lm",)
 _COMPILE_TIMEOUT_SECONDS = 60.0
 

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.starcraft2.compatibility import raw_pb
+from envs.starcraft2.compatibility import raw_pb, sc_pb
 from envs.starcraft2.native_library import NATIVE_VARIABLE
 from envs.starcraft2.unit_records import FIELD, RECORD_FIELDS, TAG_FIELDS, UnitRecords
 
 _FIRST_CAPACITY = 1024
+_PATH = ((sc_pb.Response, "observation"), (sc_pb.ResponseObservation, "observation"), (sc_pb.Observation, "raw_data"))
+"""Where a Response holds its ObservationRaw."""
 _NUM_FIELD_NUMBERS = _MAX_COLUMNS = 64
 
 
@@ -34,11 +36,12 @@ class _Layout(ctypes.Structure):
 
 
 class RecordRows(NamedTuple):
-    """`UnitRecords` row by row, in the reader's buffer: values [N, fields], tags [N, 3]."""
+    """`UnitRecords` row by row, in the reader's buffers: values [N, fields], tags [N, 3], and the addresses of both."""
 
     values: NDArray[np.float64]
     tags: NDArray[np.int64]
     num_units: int
+    addresses: tuple[int, int]
 
     def records(self) -> UnitRecords:
         """Return them field by field, views of the same memory."""
@@ -51,10 +54,17 @@ class NativeUnitReader:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._function = library.perceiver_star_read_units
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._function.argtypes = (ctypes.c_char_p, number, pointer, pointer, pointer, number, pointer)
+        self._function.argtypes = (
+            ctypes.c_char_p,
+            number,
+            *(pointer, number, pointer),
+            *(pointer, pointer, number, pointer),
+        )
         self._function.restype = number
+        self._path = np.array([message.DESCRIPTOR.fields_by_name[name].number for message, name in _PATH], np.int32)
         self._layout = _layout()
         self._num_units = ctypes.c_int64()
+        self._addresses = self._path.ctypes.data, ctypes.addressof(self._layout), ctypes.addressof(self._num_units)
         self._allocate(_FIRST_CAPACITY)
 
     def _allocate(self, capacity: int) -> None:
@@ -63,22 +73,36 @@ class NativeUnitReader:
         self._tags = np.zeros((capacity, len(TAG_FIELDS)), np.int64)
         self._pointers = (self._values.ctypes.data, self._tags.ctypes.data)
 
-    def read(self, observation_raw: Any) -> RecordRows:
+    def read(self, observation_raw: Any, answer: bytes | None = None) -> RecordRows:
         """Return the records of an `ObservationRaw` message, valid until the next call.
+
+        Args:
+            answer: the Response that the message came in, as bytes; they need not be made anew then.
 
         Raises:
             ValueError: if the C side cannot read the message.
         """
-        data = observation_raw.SerializeToString()
+        if answer is not None:
+            rows = self._read(answer, len(self._path))
+            # pysc2 gives the last observation once more where the game has ended and tells no new one.
+            if rows is not None and rows.num_units == len(observation_raw.units):
+                return rows
+        rows = self._read(observation_raw.SerializeToString(), 0)
+        if rows is None:
+            raise ValueError(f"expected a well-formed ObservationRaw; set {NATIVE_VARIABLE}=0 to read it in Python")
+        return rows
+
+    def _read(self, data: bytes, depth: int) -> RecordRows | None:
+        """Return the records of the message at the end of `depth` steps of the path; None if there is not one."""
+        path, layout, num_units = self._addresses
         while True:
-            layout, num_units = ctypes.byref(self._layout), ctypes.byref(self._num_units)
-            rows = self._function(data, len(data), layout, *self._pointers, self._capacity, num_units)
+            rows = self._function(data, len(data), path, depth, layout, *self._pointers, self._capacity, num_units)
             if rows <= self._capacity:
                 break
             self._allocate(2 * rows)
         if rows < 0:
-            raise ValueError(f"expected a well-formed ObservationRaw; set {NATIVE_VARIABLE}=0 to read it in Python")
-        return RecordRows(self._values[:rows], self._tags[:rows], self._num_units.value)
+            return None
+        return RecordRows(self._values[:rows], self._tags[:rows], self._num_units.value, self._pointers)
 
 
 def _layout() -> _Layout:

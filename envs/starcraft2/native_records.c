@@ -172,14 +172,39 @@ static int read_passengers(Reader reader, const Layout *layout, const double *ca
     return reader.failed;
 }
 
-/* Returns the number of rows that units and passengers need, or -1 where the bytes are no ObservationRaw. Rows are all
- * written only where `capacity` holds them: call again with more where it does not. `num_units` gets the units. */
-int64_t perceiver_star_read_units(const uint8_t *data, int64_t size, const Layout *layout, double *values,
-                                  int64_t *tags, int64_t capacity, int64_t *num_units) {
+/* Returns how many messages lie at the end of a path of field numbers, -1 where the bytes are no message; `found` gets
+ * the last one. */
+static int64_t find_message(Reader reader, const int32_t *path, int64_t depth, Reader *found) {
+    int64_t count = 0;
+    if (depth == 0) {
+        *found = reader;
+        return 1;
+    }
+    while (reader.next < reader.end) {
+        uint64_t key = read_varint(&reader);
+        if (key >> 3 != (uint64_t)*path || (key & 7) != BYTES) {
+            skip(&reader, key & 7);
+            continue;
+        }
+        int64_t inner = find_message(read_bytes(&reader), path + 1, depth - 1, found);
+        if (inner < 0) return -1;
+        count += inner;
+    }
+    return reader.failed ? -1 : count;
+}
+
+/* Returns the number of rows that units and passengers need, or -1 where the bytes hold no well-formed ObservationRaw,
+ * or several, at the end of `path`. Rows are all written only where `capacity` holds them: call again with more where
+ * it does not. `num_units` gets the units. */
+int64_t perceiver_star_read_units(const uint8_t *bytes, int64_t size, const int32_t *path, int64_t depth,
+                                  const Layout *layout, double *values, int64_t *tags, int64_t capacity,
+                                  int64_t *num_units) {
     int64_t units = 0, passengers = 0;
     double spare_row[MAX_COLUMNS];
     int64_t spare_tags[NUM_TAGS];
-    Reader reader = {data, data + size, 0};
+    Reader whole = {bytes, bytes + size, 0}, reader = whole;
+    if (find_message(whole, path, depth, &reader) != 1) return -1;
+    const uint8_t *data = reader.next;
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader);
         if (key >> 3 != 2 || (key & 7) != BYTES) {

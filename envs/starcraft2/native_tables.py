@@ -10,6 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.starcraft2.coordinates import Grid
+from envs.starcraft2.entities import (
+    BEYOND_EVERY_DISTANCE,
+    BY_DISTANCE,
+    BY_DISTANCE_IN_A_CROWD,
+    EFFECT_GROUP,
+    FARTHEST,
+    GROUP_OF_ALLIANCE,
+)
 from envs.starcraft2.entity_classes import selection_classes, target_classes
 from envs.starcraft2.entity_columns import (
     ADDON_CATEGORY,
@@ -64,6 +72,14 @@ _POINTERS = ("categories", "values", "type_indices", "selection_classes", "targe
 
 class _Entities(ctypes.Structure):
     _fields_ = (*((name, ctypes.c_int64) for name in _NUMBERS), *((name, ctypes.c_void_p) for name in _POINTERS))
+
+
+class _Sorting(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("alliance", "x", "y", "highest_alliance", "effect_group", "farthest")),
+        ("beyond", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("group_of_alliance", "by_distance", "by_distance_in_a_crowd")),
+    )
 
 
 _Entry = tuple[int, int, float, int, int]
@@ -132,6 +148,19 @@ class NativeTables:
             selection_classes=self.selection_classes.ctypes.data,
             target_classes=self.target_classes.ctypes.data,
             attributes=attributes.ctypes.data,
+        )
+
+    def sorting(self) -> _Sorting:
+        """Return everything that C needs to know to order entities."""
+        return _Sorting(
+            **{name: COLUMN[name] for name in ("alliance", "x", "y")},
+            highest_alliance=len(GROUP_OF_ALLIANCE) - 1,
+            effect_group=EFFECT_GROUP,
+            farthest=FARTHEST,
+            beyond=BEYOND_EVERY_DISTANCE,
+            group_of_alliance=self.keep(GROUP_OF_ALLIANCE, np.int64).ctypes.data,
+            by_distance=self.keep(BY_DISTANCE, np.int8).ctypes.data,
+            by_distance_in_a_crowd=self.keep(BY_DISTANCE_IN_A_CROWD, np.int8).ctypes.data,
         )
 
 

@@ -108,6 +108,7 @@ class ObservationEncoder:
         *,
         last_action: LastAction | None = None,
         arrays: Mapping[str, NDArray[Any]] | None = None,
+        answer: bytes | None = None,
     ) -> EncodedObservation:
         """Return the observation that a `ResponseObservation`, a message or its bytes, holds.
 
@@ -115,6 +116,7 @@ class ObservationEncoder:
             last_action: the decision before it, None at the start of a game.
             arrays: where to write in full, rows of a batch for instance: every key but `action_mask` and
                 `value_scalars`; default new arrays.
+            answer: the Response in which it came, as bytes, where they are at hand: units are faster read from them.
 
         Raises:
             ValueError: if a minimap layer has another size than the planes.
@@ -124,7 +126,7 @@ class ObservationEncoder:
         state = observation.observation
         arrays = self.empty_arrays() if arrays is None else arrays
         entities = {key: arrays[key] for key in _ENTITY_ARRAYS}
-        units, tags = self._units.encode(state.raw_data, entities, last_action)
+        units, tags = self._units.encode(state.raw_data, entities, last_action, answer)
         planes.write_minimap(state.feature_layer_data.minimap_renders, arrays[PLANES])
         encoded = EncodedObservation(
             arrays={key: arrays[key] for key in _WRITTEN_KEYS},

@@ -12,6 +12,7 @@ from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, SCALARS, VALUE
 from envs.starcraft2 import actions
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.functions import FUNCTIONS
+from envs.starcraft2.game import View
 from envs.starcraft2.guidance import EpisodeGuidance, HumanGuidance
 from envs.starcraft2.limits import ActionBudget, ActionLimits
 from envs.starcraft2.names import RACE_NAMES
@@ -64,13 +65,13 @@ class Player:
         self.next_decision = 0
 
     def begin(
-        self, game_info: Any, message: Any, masks: FunctionMasks, *, map_name: str, generator: np.random.Generator
+        self, game_info: Any, view: View, masks: FunctionMasks, *, map_name: str, generator: np.random.Generator
     ) -> None:
         """Begin an episode.
 
         Args:
             game_info: the episode's ResponseGameInfo.
-            message: its first ResponseObservation.
+            view: what the player sees first.
             masks: which functions can be called in this version of the game.
             map_name: the map.
             generator: draws the human statistic to follow.
@@ -79,7 +80,7 @@ class Player:
         self._masks = masks
         self._followed = None
         if self._guidance is not None:
-            race, opponent_race = _races(game_info, message.observation.player_common.player_id)
+            race, opponent_race = _races(game_info, view.message.observation.player_common.player_id)
             self._followed = self._guidance.begin(generator, race=race, opponent_race=opponent_race, map_name=map_name)
         self._encoder = ObservationEncoder(
             game_info,
@@ -88,8 +89,8 @@ class Player:
         )
         self._last_action = None
         self._seen = None
-        self.next_decision = int(message.observation.game_loop)
-        self.see(message)
+        self.next_decision = int(view.message.observation.game_loop)
+        self.see(view)
 
     @property
     def is_asked(self) -> bool:
@@ -113,8 +114,8 @@ class Player:
         self._last_action = actions.last_action(action, seen.tags)
         return orders
 
-    def see(self, message: Any, *, outcome: int | None = None, truncated: bool = False) -> None:
-        """Write a ResponseObservation and its results into the arrays.
+    def see(self, view: View, *, outcome: int | None = None, truncated: bool = False) -> None:
+        """Write what the player sees and its results into the arrays.
 
         Args:
             outcome: +1, 0 or -1 where the episode has ended, None where it goes on.
@@ -122,7 +123,7 @@ class Player:
         """
         assert self._encoder is not None
         arrays, before = self._arrays, self._seen
-        seen = self._encoder.encode(message, last_action=self._last_action, arrays=arrays)
+        seen = self._encoder.encode(view.message, last_action=self._last_action, arrays=arrays, answer=view.answer)
         arrays["terminated"][0] = outcome is not None
         arrays["truncated"][0] = truncated
         arrays["outcome"][0] = outcome or 0
@@ -132,7 +133,7 @@ class Player:
             growth = seen.score[self._score_terms] - before.score[self._score_terms]
             arrays["reward_terms"][len(arrays["reward_terms"]) - len(growth) :] = growth / SCORE_TERM_UNIT
         if self._followed is not None:
-            effects = message.observation.raw_data.effects
+            effects = view.message.observation.raw_data.effects
             arrays["reward_terms"][1 : 1 + len(PSEUDO_REWARD_NAMES)] = self._followed.step(
                 seen, effects, self._encoder.grid
             )

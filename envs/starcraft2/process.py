@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from envs.errors import GameStartError
 from envs.starcraft2 import compatibility
+from envs.starcraft2.connection import GameWebSocket
 from envs.starcraft2.faults import HANG, START, GameFaultError, faults_reported
 from envs.starcraft2.installation import program_environment, program_path, working_directory
 from envs.starcraft2.temporary_folders import TemporaryFolder
@@ -119,6 +120,12 @@ class GameProcess:
             self.controller.set_timeout(timeout_seconds or self._request_timeout_seconds)
             return ask(self.controller)
 
+    @property
+    def last_answer(self) -> bytes:
+        """The last Response, as it came."""
+        answer: bytes = self.controller.last_answer
+        return answer
+
     def kill(self) -> None:
         """End the whole process group at once and remove the game's temporary files; again has no effect."""
         connection = getattr(self, "controller", None)
@@ -172,7 +179,7 @@ class _Controller(compatibility.remote_controller.RemoteController):  # type: ig
             try:
                 options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
                 self._websocket = compatibility.websocket.create_connection(
-                    url, timeout=min(left, timeout_seconds), sockopt=options
+                    url, timeout=min(left, timeout_seconds), sockopt=options, class_=GameWebSocket
                 )
                 return self._websocket
             except (ConnectionError, compatibility.websocket.WebSocketBadStatusException):
@@ -181,6 +188,12 @@ class _Controller(compatibility.remote_controller.RemoteController):  # type: ig
     def set_timeout(self, seconds: float) -> None:
         """Limit how long each following request may take."""
         self._websocket.settimeout(seconds)
+
+    @property
+    def last_answer(self) -> bytes:
+        """The last Response, as it came."""
+        answer: bytes = self._websocket.last_answer
+        return answer
 
     def drop(self) -> None:
         """Close the connection without a word."""

@@ -29,9 +29,13 @@ class UnitEncoder(Protocol):
     """Encodes the units of observations on one map."""
 
     def encode(
-        self, observation_raw: Any, arrays: Arrays, last_action: LastAction | None
+        self, observation_raw: Any, arrays: Arrays, last_action: LastAction | None, answer: bytes | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Fill the entity arrays of one observation; return `raw_units` [N, 46] and the slots' tags [max_entities]."""
+        """Fill the entity arrays of one observation; return `raw_units` [N, 46] and the slots' tags [max_entities].
+
+        Args:
+            answer: the Response that the observation came in, as bytes, where they are at hand.
+        """
         ...
 
 
@@ -42,7 +46,7 @@ class PythonUnitEncoder:
         self._grid = grid
 
     def encode(
-        self, observation_raw: Any, arrays: Arrays, last_action: LastAction | None
+        self, observation_raw: Any, arrays: Arrays, last_action: LastAction | None, answer: bytes | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """See `UnitEncoder`."""
         records = read_units(observation_raw)

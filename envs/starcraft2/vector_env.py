@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from envs.starcraft2.observation import observation_space
 from envs.starcraft2.player import Player
 from envs.starcraft2.process_settings import ProcessSettings
 from envs.starcraft2.row_buffers import RowBuffers
+from envs.starcraft2.side_by_side import SideBySide, Task
 from envs.starcraft2.vector_arguments import (
     allowed_functions,
     check_races,
@@ -133,6 +133,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
+        self._rows_of_game = [np.flatnonzero(self.rows.game == game) for game in range(self.rows.num_games)]
         self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
         settings = MatchSettings(
             game_map=self.map,
@@ -155,7 +156,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             score_terms=score_columns,
         )
         self._matches = self._make_matches(settings, opponents, make_player)
-        self._threads = ThreadPoolExecutor(num_threads or len(self._matches), thread_name_prefix="starcraft2-game")
+        self._side_by_side = SideBySide(num_threads or len(self._matches))
         self._is_closed = False
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
 
@@ -167,8 +168,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
     ) -> list[Match]:
         matches = []
         for game, opponent in enumerate(opponents):
-            rows = np.flatnonzero(self.rows.game == game)
-            players = [make_player(self._buffers.row(int(row))) for row in rows]
+            players = [make_player(self._buffers.row(row)) for row in self._rows_of_game[game].tolist()]
             ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None
             matches.append(Match(settings, ai, players))
         return matches
@@ -215,7 +215,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             self._set_seeds(seed, chosen)
         self._finished[chosen[self.rows.game]] = True
         self._buffers.clear_results(chosen[self.rows.game])
-        self._in_parallel([self._matches[game].begin for game in np.flatnonzero(chosen)])
+        self._play_all([self._matches[game].begin for game in np.flatnonzero(chosen)])
         self._finished[chosen[self.rows.game]] = False
         return self._buffers.observations(), self._buffers.infos()
 
@@ -238,9 +238,9 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         self._check_actions(actions)
         buffers, arrays = self._buffers, self._buffers.arrays
         buffers.clear_results()
-        going_on = np.unique(self.rows.game[~self._finished])
-        self._in_parallel(
-            [functools.partial(self._matches[game].play, actions[self.rows.game == game]) for game in going_on]
+        going_on = dict.fromkeys(self.rows.game[~self._finished].tolist())
+        self._play_all(
+            [functools.partial(self._matches[game].play, actions[self._rows_of_game[game]]) for game in going_on]
         )
         self._finished |= arrays["terminated"] | arrays["truncated"]
         rewards = arrays["reward_terms"] @ self.reward_weights
@@ -256,17 +256,12 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             if problem:
                 raise ValueError(f"illegal action: row {row}: {problem}; choose under observation['action_mask']")
 
-    def _in_parallel(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks in the threads, wait for all, and raise the first error."""
-        futures = [self._threads.submit(task) for task in tasks]
-        try:
-            wait(futures)
-        except BaseException:  # Ctrl-C does not wait for a game that hangs
-            for match in self._matches:
-                match.kill()
-            raise
-        for future in futures:
-            future.result()
+    def _play_all(self, tasks: Sequence[Task]) -> None:
+        self._side_by_side.run(tasks, interrupt=self._kill_all)
+
+    def _kill_all(self) -> None:
+        for match in self._matches:
+            match.kill()
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -307,8 +302,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         if not self._is_closed:
             self._is_closed = True
             try:
-                self._in_parallel([match.close for match in self._matches])
+                self._play_all([match.close for match in self._matches])
             except RuntimeError:  # Python is exiting, and its threads take no more tasks
-                for match in self._matches:
-                    match.kill()
-            self._threads.shutdown()
+                self._kill_all()
+            self._side_by_side.close()

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import starcraft2_frames as frames
 from envs.starcraft2 import native_library, unit_encoder
+from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.coordinates import Grid
 from envs.starcraft2.native_encoder import NativeUnitEncoder
 from envs.starcraft2.native_library import build, cache_directory
@@ -70,6 +71,22 @@ def test_garbage_does_no_harm(reader: NativeUnitReader) -> None:
         except ValueError:
             continue
         assert len(records.values) >= records.num_units
+
+
+def test_units_are_read_from_the_answer_they_came_in(reader: NativeUnitReader) -> None:
+    generator = np.random.default_rng(3)
+    messages = [frames.observation(generator, num_units=count) for count in (40, 1500, 41)]
+    answers = [sc_pb.Response(observation=message, id=7).SerializeToString() for message in messages]
+    for message, answer in zip(messages, answers, strict=True):
+        raw = message.observation.raw_data
+        expected = [array.copy() for array in reader.read(raw)[:2]]
+        # pysc2 gives the last observation once more where an answer holds none; in two pieces it is whole only merged.
+        nothing = sc_pb.Response(status=sc_pb.ended).SerializeToString()
+        others = [other for other in answers if len(other) != len(answer)]
+        for given in (answer, answer + nothing, None, nothing, answer[:-9], answer + answer, *others):
+            found = reader.read(raw, given)
+            for array, wanted in zip(found, expected, strict=False):
+                np.testing.assert_array_equal(array, wanted)
 
 
 def is_python() -> bool:

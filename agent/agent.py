@@ -128,6 +128,7 @@ class Agent(nn.Module):
         *,
         teacher: Agent | None = None,
         teacher_state: Tensor | None = None,
+        with_parts: bool = False,
     ) -> UnrollOutput:
         """Return values [B, T, K], and the log-probability and entropy of each decision's action.
 
@@ -137,17 +138,25 @@ class Agent(nn.Module):
             action: [X, action_size] the actions that were taken.
             teacher: an agent to which the KL divergence of each decision is computed too.
             teacher_state: the teacher's own core state [B, ...] before the first observation.
+            with_parts: also tell the parts of the actions apart.
         """
-        values, policy = self._unroll_outputs(inputs, initial_state, is_first)
+        values, policy, state = self._unroll_outputs(inputs, initial_state, is_first)
         reference = None
         if teacher is not None:
             if teacher_state is None:
                 teacher_state = teacher.initial_state(len(is_first))
             with torch.no_grad():
                 reference = teacher._unroll_outputs(inputs, teacher_state, is_first)[1]
-        taken = policy.evaluate(action, reference)
+        taken = policy.evaluate(action, reference, with_parts=with_parts)
         batch, length = is_first.shape
-        return UnrollOutput(values.view(batch, length, -1), taken.log_prob, taken.entropy, taken.kl)
+        return UnrollOutput(
+            values=values.view(batch, length, -1),
+            log_prob=taken.log_prob,
+            entropy=taken.entropy,
+            kl=taken.kl,
+            parts=taken.parts,
+            state=state.detach(),
+        )
 
     def remember(self, inputs: AgentInput, initial_state: Tensor, is_first: Bool[Tensor, "B T"], steps: int) -> Tensor:
         """Return the core state [B, ...] after the first `steps` of each sequence's T observations."""
@@ -158,15 +167,17 @@ class Agent(nn.Module):
         core_input = self._core_input(memory, tokens.mask).view(*is_first.shape, -1)
         return self.core.unroll(core_input[:, :steps], initial_state, is_first[:, :steps])[1]
 
-    def _unroll_outputs(self, inputs: AgentInput, initial_state: Tensor, is_first: Tensor) -> tuple[Tensor, Policy]:
+    def _unroll_outputs(
+        self, inputs: AgentInput, initial_state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Policy, Tensor]:
         tokens = self._tokens(inputs)
         memory = self.torso.encode(tokens.tokens, tokens.mask)
-        context = None
+        context, state = None, initial_state
         if self.config.core == "lstm":
             core_input = self._core_input(memory, tokens.mask).view(*is_first.shape, -1)
-            output, _ = self.core.unroll(core_input, initial_state, is_first)
+            output, state = self.core.unroll(core_input, initial_state, is_first)
             context = self.core_context(output).flatten(0, 1)
-        return self._decode(inputs, tokens, memory, context)
+        return *self._decode(inputs, tokens, memory, context), state
 
     def _tokens(self, inputs: AgentInput) -> _Tokens:
         parts, masks, entities, scalars, feature_map = [], [], None, None, None

@@ -113,10 +113,20 @@ class ComponentDistribution:
 
     def log_prob(self, action: Int[Tensor, "X D"]) -> Float[Tensor, " X"]:
         """Return log p(action); components that the action's type does not read do not count."""
-        chosen = torch.stack([part.gather(-1, action[:, c : c + 1])[:, 0] for c, part in enumerate(self.log_probs)], -1)
+        chosen = self.component_log_probs(action)
         if self._spec.arguments is None:
             return chosen.sum(-1)
-        return torch.where(self._used(chosen.device)[action[:, 0]], chosen, 0.0).sum(-1)
+        return torch.where(self.read(action), chosen, 0.0).sum(-1)
+
+    def component_log_probs(self, action: Int[Tensor, "X D"]) -> Float[Tensor, "X D"]:
+        """Return the log-probability of each component's choice, those of components that are not read included."""
+        return torch.stack([part.gather(-1, action[:, c : c + 1])[:, 0] for c, part in enumerate(self.log_probs)], -1)
+
+    def read(self, action: Int[Tensor, "X D"]) -> Bool[Tensor, "X D"]:
+        """Return which components each action's type reads."""
+        if self._spec.arguments is None:
+            return torch.ones_like(action, dtype=torch.bool)
+        return self._used(action.device)[action[:, 0]]
 
     def entropy(self) -> Float[Tensor, " X"]:
         """Return the exact entropy of the joint distribution."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,6 +24,7 @@ __all__ = [
     "EntitySpec",
     "FunctionCallSpec",
     "PackedObservation",
+    "Part",
     "UnrollOutput",
     "pack_observation",
 ]
@@ -218,6 +219,21 @@ class AgentOutput:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One part of X actions that were taken, such as the type of an order or its direction; each [X].
+
+    Attributes:
+        read: which actions have this part; what stands in the others means nothing.
+        log_prob: of the part, given the parts before it where they are chosen one after another.
+        likeliest: whether what was taken is what the policy would most likely have chosen.
+    """
+
+    read: Bool[Tensor, " X"]
+    log_prob: Float[Tensor, " X"]
+    likeliest: Bool[Tensor, " X"]
+
+
+@dataclass(frozen=True)
 class UnrollOutput:
     """The learner's view of an unroll.
 
@@ -225,9 +241,13 @@ class UnrollOutput:
         values: [B, T, K].
         log_prob, entropy: [X] of each decision.
         kl: [X] to the teacher's decision, where there is a teacher.
+        parts: of the decisions' actions by name, where they were asked for.
+        state: core state [B, ...] after the last observation; no gradient flows through it.
     """
 
     values: Float[Tensor, "B T K"]
     log_prob: Float[Tensor, " X"]
     entropy: Float[Tensor, " X"]
     kl: Float[Tensor, " X"] | None = None
+    parts: dict[str, Part] = field(default_factory=dict)
+    state: Tensor | None = None

@@ -28,7 +28,6 @@ from starcraft2_recorded_game import read_game
 from envs.starcraft2 import native_library
 from envs.starcraft2.compatibility import PYSC2_NAME, sc_pb
 from envs.starcraft2.observation import ObservationEncoder
-from envs.starcraft2.settings import StarCraft2Settings
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 NUM_UNITS = 300
@@ -80,8 +79,7 @@ def pysc2_step(*, passthrough: bool, stack: ExitStack) -> Step:
 
 def our_step(stack: ExitStack) -> Step:
     """Return a step of our batched environment with one game: the whole observation, masks, rewards."""
-    settings = StarCraft2Settings(map_name=MAP, race="terran", max_game_loops=2**31 - 1)
-    env = StarCraft2VectorEnv(settings, ["very_easy"])
+    env = StarCraft2VectorEnv(map_name=MAP, opponents=["very_easy"], race="terran", max_game_loops=2**31 - 1)
     stack.enter_context(closing(env))
     observation, _ = env.reset(seed=0)
     space = env.single_action_space

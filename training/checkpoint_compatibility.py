@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def check_compatible(
-    metadata: Mapping[str, Any], expected: Mapping[str, Any], allow_mismatch: bool = False
+    metadata: Mapping[str, Any], expected: Mapping[str, Any], allow_mismatch: bool = False, *, what: str = "checkpoint"
 ) -> list[str]:
     """Return the differences between a checkpoint's metadata and what is expected of it, one line each.
 
@@ -28,6 +28,7 @@ def check_compatible(
         metadata: of the checkpoint.
         expected: the entries that must agree, such as `game`, `observation_layout`, `action_layout`; others may differ.
         allow_mismatch: warn in place of refusing.
+        what: what messages call it; a recording is compared like a checkpoint.
 
     Raises:
         CheckpointMismatchError: if anything differs and allow_mismatch is False, naming every difference.
@@ -35,7 +36,7 @@ def check_compatible(
     # Both as JSON gives them back, or a tuple would differ from the list it became.
     wanted = json.loads(to_json(dict(expected)))
     found = json.loads(to_json({key: metadata[key] for key in wanted if key in metadata}))
-    differences = list(_differences(found, wanted, ""))
+    differences = list(_differences(found, wanted, "", what))
     if not differences:
         return []
     shown = [f"  {line}" for line in differences[:_SHOWN_DIFFERENCES]]
@@ -43,11 +44,11 @@ def check_compatible(
         shown.append(f"  and {len(differences) - _SHOWN_DIFFERENCES} more")
     listed = "\n".join(shown)
     if allow_mismatch:
-        _logger.warning("the checkpoint was made for something else:\n%s", listed)
+        _logger.warning("the %s was made for something else:\n%s", what, listed)
         return differences
     raise CheckpointMismatchError(
-        f"the checkpoint was made for something else:\n{listed}\n"
-        "Use the game version, map and settings it was trained with, pass a checkpoint that was trained with these, or "
+        f"the {what} was made for something else:\n{listed}\n"
+        f"Use the game version, map and settings it was made with, pass a {what} that was made with these, or "
         "allow the mismatch if you know that the agent can cope with it"
     )
 
@@ -70,17 +71,17 @@ def _defaults(kind: Any) -> dict[str, Any]:
     return {field.name: field.default for field in fields(kind) if field.default is not MISSING}
 
 
-def _differences(found: Any, wanted: Any, place: str) -> Iterator[str]:
+def _differences(found: Any, wanted: Any, place: str, what: str) -> Iterator[str]:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in [*wanted, *(key for key in found if key not in wanted)]:
             yield from _differences(
-                found.get(key, _MISSING), wanted.get(key, _MISSING), f"{place}.{key}" if place else key
+                found.get(key, _MISSING), wanted.get(key, _MISSING), f"{place}.{key}" if place else key, what
             )
     elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
         for index, (found_item, wanted_item) in enumerate(zip(found, wanted, strict=True)):
-            yield from _differences(found_item, wanted_item, f"{place}[{index}]")
+            yield from _differences(found_item, wanted_item, f"{place}[{index}]", what)
     elif found != wanted:
-        yield f"{place}: expected {_short(wanted)}, the checkpoint has {_short(found)}"
+        yield f"{place}: expected {_short(wanted)}, the {what} has {_short(found)}"
 
 
 def _short(value: Any) -> str:

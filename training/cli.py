@@ -1,27 +1,22 @@
-"""The command `perceiver-star`: options in, progress and tables out. Only this module prints."""
+"""The command `perceiver-star`: options in, progress and tables out. Only this module and `console` print."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from training.machine import installed_version
 
 if TYPE_CHECKING:
-    from training.episode_evaluation import ReturnResult
-    from training.evaluation import MatchResult
-    from training.loop import Update
+    from training.imitation_run import ImitationRun
     from training.run import TrainingRun
 
 PROGRAM = "perceiver-star"
 EXTRAS_INSTALL_COMMAND = "pip install 'perceiver-star[microrts,train]'"
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
-_PLAIN_LINE_SECONDS = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code of an error that its message explains; None for one that only a traceback can."""
     from envs.errors import GameCrashedError, GameError, UnknownNameError
+    from envs.recordings import RecordingError
     from training.checkpoint_errors import CheckpointError, CheckpointWriteError
     from training.config import ConfigError
     from training.evaluation_workers import WorkerError
@@ -64,7 +60,9 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, (GameCrashedError, CheckpointWriteError, ActorError, WorkerError)):
         return FAILED
-    if isinstance(error, (UnknownNameError, ConfigError, CheckpointError, RunDirectoryError, GameError)):
+    if isinstance(
+        error, (UnknownNameError, ConfigError, CheckpointError, RecordingError, RunDirectoryError, GameError)
+    ):
         return BAD_INPUT
     return FAILED if isinstance(error, (OSError, FloatingPointError)) else None
 
@@ -95,42 +93,57 @@ def _usage() -> str:
 
 def train(arguments: list[str]) -> int:
     """Train an agent by a recipe, measure it and record games."""
-    from training.final_evaluation import evaluate_run
-    from training.interruption import stop_on_signals
-    from training.options import parse_train
     from training.run import open_run
+    from training.run_options import parse_train
 
     options = parse_train(arguments, f"{PROGRAM} train")
-    run = open_run(
-        options.config,
-        options.run_path,
-        resume=options.resume == "auto",
-        allow_version_mismatch=options.allow_version_mismatch,
+    goes_on, mismatch = options.resume == "auto", options.allow_version_mismatch
+    run = open_run(options.config, options.run_path, resume=goes_on, allow_version_mismatch=mismatch)
+    return _carry_out(run, "train", "starting the games", goes_on=goes_on)
+
+
+def imitate(arguments: list[str]) -> int:
+    """Learn from recorded games what their players do, and measure it."""
+    from training.imitation_run import open_imitation
+    from training.run_options import parse_imitate
+
+    options = parse_imitate(arguments, f"{PROGRAM} imitate")
+    goes_on, mismatch = options.resume == "auto", options.allow_version_mismatch
+    run = open_imitation(
+        options.config, options.imitation, options.run_path, resume=goes_on, allow_version_mismatch=mismatch
     )
+    return _carry_out(run, "imitate", run.choice.summary(), goes_on=goes_on)
+
+
+def _carry_out(run: TrainingRun | ImitationRun, command: str, beginning: str, *, goes_on: bool) -> int:
+    """Train and measure, and say so."""
+    from training.console import counting, print_matches, print_returns, training_progress
+    from training.final_evaluation import evaluate_run
+    from training.interruption import stop_on_signals
+
     print(f"run directory {run.directory.path}, recipe {run.config.recipe}", flush=True)
     if run.checkpoint:
         print(f"going on from {run.checkpoint} with the settings stored there and those given", flush=True)
-    elif options.resume == "auto":
+    elif goes_on:
         print("there is nothing to go on with: a new run begins", flush=True)
-    go_on = f"{PROGRAM} train --run-dir {run.directory.path} --resume auto"
     with stop_on_signals("stopping, with a checkpoint; once more ends at once\n") as stop:
         if run.complete:
             print("training is complete", flush=True)
         else:
-            print("starting the games", flush=True)
-            with _training_progress(run) as report:
+            print(beginning, flush=True)
+            with training_progress(run) as report:
                 run.train(report, stop)
             print(f"{'stopped' if not run.complete else 'trained'}; checkpoint {run.checkpoint}", flush=True)
         evaluation = None
         if run.complete and not stop.is_set():
-            with _counting("evaluating", "games") as count:
+            with counting("evaluating", "games") as count:
                 evaluation = evaluate_run(run, count, stop)
         if stop.is_set():
-            print(f"go on with: {go_on}")
+            print(f"go on with: {PROGRAM} {command} --run-dir {run.directory.path} --resume auto")
             return 0
     if evaluation:
-        _print_matches(evaluation.results, evaluation.baseline)
-        _print_returns(evaluation.returns)
+        print_matches(evaluation.results, evaluation.baseline)
+        print_returns(evaluation.returns)
         print(f"{run.directory.evaluation_file} holds the results, {run.directory.games} recorded games")
     return 0
 
@@ -139,6 +152,7 @@ def evaluate(arguments: list[str]) -> int:
     """Play matches of a checkpoint, chance or an AI against the game's AIs."""
     import tyro
 
+    from training.console import counting, print_matches, print_returns
     from training.files import prepare_output, replace_durably, to_json
     from training.final_evaluation import play_episode_batches, play_matches
     from training.interruption import stop_on_signals
@@ -148,14 +162,14 @@ def evaluate(arguments: list[str]) -> int:
     asked = prepare_evaluation(options)
     if options.output is not None:
         prepare_output(options.output)
-    with stop_on_signals() as stop, _counting("evaluating", "games") as count:
+    with stop_on_signals() as stop, counting("evaluating", "games") as count:
         how: dict[str, Any] = {"num_workers": options.workers, "report": count, "stop": stop}
         matches = play_matches(asked.players, asked.matches, **how) if asked.matches else []
         episodes = play_episode_batches(asked.players, asked.episodes, **how) if asked.episodes else []
     if matches is None or episodes is None:
         raise KeyboardInterrupt
-    _print_matches(matches)
-    _print_returns(episodes)
+    print_matches(matches)
+    print_returns(episodes)
     if options.output is not None:
         rows = [*(result.to_row() for result in matches), *(result.to_row() for result in episodes)]
         replace_durably(options.output, to_json(rows))
@@ -165,10 +179,11 @@ def evaluate(arguments: list[str]) -> int:
 def record(arguments: list[str]) -> int:
     """Play the game's AIs against each other and write what they see and order, to imitate."""
     from training import record_command
+    from training.console import counting
     from training.interruption import stop_on_signals
 
     options = record_command.parse(arguments, f"{PROGRAM} record")
-    with stop_on_signals(record_command.STOPPING) as stop, _counting("recording", "games") as count:
+    with stop_on_signals(record_command.STOPPING) as stop, counting("recording", "games") as count:
         manifest = record_command.record(options, count, stop)
     if manifest is None:
         return _error(f"interrupted; to go on, add --resume: {options.output} keeps what is complete", INTERRUPTED)
@@ -219,7 +234,7 @@ def recipes(arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    command.__name__: command for command in (train, evaluate, record, watch, doctor, recipes)
+    command.__name__: command for command in (train, record, imitate, evaluate, watch, doctor, recipes)
 }
 
 
@@ -229,73 +244,3 @@ def _refuse(arguments: list[str], command: str) -> None:
         raise SystemExit(0)
     if arguments:
         raise SystemExit(_error(f"{command} takes no options, got {' '.join(arguments)}", BAD_INPUT))
-
-
-@contextmanager
-def _live_line(bar: bool) -> Iterator[Callable[[str, float, bool], None]]:
-    """Give a function that shows text and share done: on a live line, or now and then on lines of its own."""
-    if not sys.stdout.isatty():
-        next_line = 0.0
-
-        def show_plainly(text: str, share: float, last: bool) -> None:
-            nonlocal next_line
-            if last or time.monotonic() >= next_line:
-                next_line = time.monotonic() + _PLAIN_LINE_SECONDS
-                print(f"{100 * share:3.0f} % | {text}", flush=True)
-
-        yield show_plainly
-        return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    columns = [*([BarColumn(bar_width=12)] if bar else []), TaskProgressColumn(), TextColumn("{task.description}")]
-    with Progress(*columns, refresh_per_second=4) as live:
-        task = live.add_task("starting", total=1.0)
-        yield lambda text, share, last: live.update(task, description=text, completed=share)
-
-
-@contextmanager
-def _training_progress(run: TrainingRun) -> Iterator[Callable[[Update], None]]:
-    """Give a function that shows each update."""
-    from training.progress_line import ProgressLine
-
-    line = ProgressLine(run.config, run.progress)
-    with _live_line(bar=True) as show:
-        yield lambda update: show(line.text(update), update.progress.share(run.config), run.complete)
-
-
-@contextmanager
-def _counting(doing: str, things: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that shows how many of all things are done."""
-    with _live_line(bar=True) as show:
-        yield lambda done, total: show(f"{doing}: {done} of {total} {things}", done / max(total, 1), done == total)
-
-
-def _print_matches(results: Sequence[MatchResult], baseline: Sequence[MatchResult] = ()) -> None:
-    from training.evaluation import result_table
-
-    if results:
-        modes = " and ".join(dict.fromkeys(result.mode for result in results))
-        print(f"{results[0].contestant} ({modes}) on {results[0].place}, win rates with their 95 % interval")
-        _print_table(*result_table(results, baseline))
-
-
-def _print_returns(results: Sequence[ReturnResult]) -> None:
-    from training.episode_evaluation import return_table
-
-    if results:
-        print(f"{results[0].place}, mean returns with their 95 % interval")
-        _print_table(*return_table(results))
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for column in header:
-        table.add_column(column, justify="left" if column in ("opponent", "agent", "mode") else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    # A piped table is not cut to the width of a terminal.
-    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -20,6 +20,8 @@ from training.learner_config import LearnerConfig
 
 CONFIG_VERSION = 1
 
+T = typing.TypeVar("T")
+
 
 class ConfigError(ValueError):
     """A config that asks for what does not exist or does not fit together."""
@@ -175,11 +177,15 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
         raise ValueError(
             f"expected a config of version {CONFIG_VERSION}, got {version}: use the software that wrote it"
         )
-    config: TrainConfig = _build(TrainConfig, values)
-    return config
+    return dataclass_from_dict(TrainConfig, values)
 
 
-def _build(kind: type, values: Mapping[str, Any]) -> Any:
+def dataclass_from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Return the dataclass, and those in it, that `dataclasses.asdict` turned into plain JSON values.
+
+    Raises:
+        ValueError: if fields are unknown or missing.
+    """
     hints = typing.get_type_hints(kind)
     unknown = set(values) - set(hints)
     if unknown:
@@ -195,7 +201,7 @@ def _convert(hint: Any, value: Any) -> Any:
         options = [hint] if dataclasses.is_dataclass(hint) else list(typing.get_args(hint))
         for option in options:
             if dataclasses.is_dataclass(option) and _kind_matches(option, value):
-                return _build(typing.cast(type, option), value)
+                return dataclass_from_dict(typing.cast(type, option), value)
         raise ValueError(f"expected one of {options}, got {dict(value)}")
     if isinstance(value, list) and any(
         typing.get_origin(option) is tuple or isinstance(option, types.GenericAlias)

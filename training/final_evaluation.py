@@ -26,7 +26,7 @@ from training.evaluation import MatchBatch, MatchResult, match_results, mean_win
 from training.evaluation_workers import run_jobs
 from training.files import replace_durably, to_json
 from training.recording import GameRecording, RecordedGame
-from training.run import TrainingRun
+from training.saved_run import SavedRun
 
 TRAINED, UNTRAINED = "trained", "untrained"
 _SECONDS_PER_GAME_STEP = 0.25  # AIs that search take up to a tenth of a second
@@ -52,7 +52,7 @@ class FinalEvaluation:
     games: list[RecordedGame] = field(default_factory=list)
 
 
-def evaluate_run(run: TrainingRun, report: Report, stop: threading.Event) -> FinalEvaluation | None:
+def evaluate_run(run: SavedRun, report: Report, stop: threading.Event) -> FinalEvaluation | None:
     """Play what a run ends with, write evaluation.json, TensorBoard's figures and a GIF for each opponent.
 
     Args:
@@ -74,7 +74,7 @@ def evaluate_run(run: TrainingRun, report: Report, stop: threading.Event) -> Fin
     return _evaluate_matches(run, environment, players, report, stop)
 
 
-def untrained_agent(run: TrainingRun) -> Agent:
+def untrained_agent(run: SavedRun) -> Agent:
     """Return the run's network as it was before any training."""
     with torch.random.fork_rng():
         torch.manual_seed(run.config.seed)
@@ -82,7 +82,7 @@ def untrained_agent(run: TrainingRun) -> Agent:
 
 
 def _evaluate_matches(
-    run: TrainingRun,
+    run: SavedRun,
     environment: MatchConfig,
     players: Mapping[str, AgentContestant],
     report: Report,
@@ -107,7 +107,7 @@ def _evaluate_matches(
 
 
 def _evaluate_returns(
-    run: TrainingRun,
+    run: SavedRun,
     environment: EnvironmentConfig,
     players: Mapping[str, AgentContestant],
     report: Report,
@@ -126,9 +126,7 @@ class _Result(Protocol):
     def to_row(self) -> dict[str, Any]: ...
 
 
-def _write(
-    run: TrainingRun, results: Sequence[_Result], metrics: Mapping[str, float], final: Mapping[str, float]
-) -> None:
+def _write(run: SavedRun, results: Sequence[_Result], metrics: Mapping[str, float], final: Mapping[str, float]) -> None:
     replace_durably(run.directory.evaluation_file, to_json([result.to_row() for result in results]))
     loggers = run.loggers()
     try:
@@ -139,7 +137,7 @@ def _write(
 
 
 def _record(
-    run: TrainingRun, environment: MicroRTSConfig, players: Mapping[str, AgentContestant], stop: threading.Event
+    run: SavedRun, environment: MicroRTSConfig, players: Mapping[str, AgentContestant], stop: threading.Event
 ) -> list[RecordedGame]:
     evaluation = run.config.evaluation
     recordings = [

@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from agent.agent import Agent
 from agent.interface import AgentInput
+from training.agent_learner import AgentLearner
 from training.learner_config import LearnerConfig
 from training.objective import Batch, loss_and_metrics
 from training.teacher import TeacherMemory
 from training.trajectory import Trajectory, select_sequences
-from training.value_scale import ValueScale
 
 
-class Learner:
+class Learner(AgentLearner):
     """Update an agent from trajectories.
 
     Args:
@@ -55,26 +54,10 @@ class Learner:
                 f"the teacher selects units by {teacher.config.selection}, the agent by {agent.config.selection}: a "
                 "divergence needs one agent.selection for both"
             )
-        for name, values in (
-            ("discounts", config.discounts),
-            ("trace_decay", config.trace_decays),
-            ("final_term_weights", config.final_term_weights),
-        ):
-            if len(values) not in (1, len(agent.spec.reward_terms)):
-                raise ValueError(
-                    f"expected 1 or {len(agent.spec.reward_terms)} {name}, one per reward term "
-                    f"{agent.spec.reward_terms}, got {values}"
-                )
-        self.agent, self.config = agent.to(device), config
+        super().__init__(agent, config, device=device)
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         self.teacher_memory = None if self.teacher is None else TeacherMemory(self.teacher)
-        self.device = torch.device(device)
-        self.value_scale = ValueScale(config.normalise_values)
-        self.optimiser = torch.optim.Adam(
-            self.value_scale.parameter_groups(agent), lr=config.learning_rate, eps=config.adam_epsilon, fused=True
-        )
         self.generator = np.random.default_rng(seed)
-        self.num_updates = 0
 
     def update(self, trajectories: Sequence[Trajectory], progress: float = 0.0) -> dict[str, float]:
         """Return the losses of one update: `num_epochs` passes over all sequences of the trajectories.
@@ -97,11 +80,6 @@ class Learner:
 
     def _step(self, trajectory: Trajectory, progress: float) -> dict[str, float]:
         """Take one optimiser step and return its losses."""
-        learning_rate = self.config.learning_rate_at(progress)
-        for group, step_size in zip(
-            self.optimiser.param_groups, self.value_scale.step_sizes(learning_rate), strict=False
-        ):
-            group["lr"] = step_size
         inputs = AgentInput.from_packed(trajectory.observations, self.device)
         batch = Batch.from_trajectory(trajectory, self.config, self.device)
         output = self.agent.unroll(
@@ -115,30 +93,16 @@ class Learner:
         loss, metrics = loss_and_metrics(
             output, inputs, batch, self.config, progress=progress, value_scale=self.value_scale.current
         )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.config.max_grad_norm)
-        if not torch.isfinite(norm):
-            values = {name: float(value) for name, value in metrics.items()}
-            raise FloatingPointError(f"the gradient is not finite at update {self.num_updates}: {values}")
-        self.optimiser.step()
-        self.value_scale.follow(float(metrics["losses/value_target_spread"]))
+        norm = self.descend(loss, metrics, progress)
         return {name: float(value) for name, value in {**metrics, "losses/gradient_norm": norm}.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an exact resume needs beside the weights."""
-        return {
-            "optimiser": self.optimiser.state_dict(),
-            "num_updates": self.num_updates,
-            "value_scale": self.value_scale.state_dict(),
-            "generator": _plain(self.generator.bit_generator.state),
-        }
+        return {**super().state_dict(), "generator": _plain(self.generator.bit_generator.state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.num_updates = int(state["num_updates"])
-        self.value_scale.load_state_dict(state["value_scale"])
+        super().load_state_dict(state)
         self.generator.bit_generator.state = _from_plain(state["generator"])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from agent.agent import Agent
+from training.agent_learner import AgentLearner
 from training.config import TrainConfig
 from training.environment_config import NO_OPPONENT
 from training.league import League
@@ -124,21 +125,18 @@ def policy_lag(experience: Experience, version: int) -> float:
     return float(np.mean([version - trajectory.policy_version.mean() for trajectory in experience.trajectories]))
 
 
-def training_state(learner: Learner, progress: Progress, league: League) -> dict[str, Any]:
+def training_state(learner: AgentLearner, progress: Progress) -> dict[str, Any]:
     """Return what a checkpoint holds beside weights and config."""
     return {
         "learner": learner.state_dict(),
         "progress": {**vars(progress)},
-        "league": league.state_dict(),
         "torch_rng": torch.get_rng_state(),
     }
 
 
-def restore_training_state(state: dict[str, Any], learner: Learner, progress: Progress, league: League) -> None:
+def restore_training_state(state: dict[str, Any], learner: AgentLearner, progress: Progress) -> None:
     """Continue from what `training_state` returned."""
     learner.load_state_dict(state["learner"])
     for name, value in state["progress"].items():
         setattr(progress, name, value)
-    if "league" in state:  # a checkpoint from before there were leagues has none
-        league.load_state_dict(state["league"])
     torch.set_rng_state(state["torch_rng"])

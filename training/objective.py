@@ -80,7 +80,7 @@ def loss_and_metrics(
     metrics = {
         "losses/policy_loss": policy_loss,
         "losses/value_loss": value_loss,
-        "losses/value_target_spread": _spread(returns.targets, batch.loss_mask),
+        "losses/value_target_spread": target_spread(returns.targets, batch.loss_mask),
         "losses/entropy": -entropy_loss,
         "losses/approx_kl": losses.approximate_kl(*behaviour),
         "losses/clip_fraction": losses.clip_fraction(*behaviour, clip_epsilon=config.clip_epsilon),
@@ -164,7 +164,7 @@ def _per_decision(
     return padded.T.reshape(-1)[inputs.decision_sample]
 
 
-def _spread(targets: Float[Tensor, "T B K"], loss_mask: Tensor) -> Tensor:
+def target_spread(targets: Float[Tensor, "T B K"], loss_mask: Tensor) -> Tensor:
     """Return the standard deviation of the targets that count, as root mean square over the terms."""
     taken = targets[loss_mask]
     if not len(taken):

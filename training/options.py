@@ -1,17 +1,15 @@
-"""The commands' options, and what they ask for."""
+"""The options of `evaluate` and `watch`, and what they ask for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Literal
 
 import tyro
 
-from agent.config import AgentConfig, Size
 from agent.interface import AgentSpec
-from training.config import ConfigError, EvaluationConfig, TrainConfig, config_checked, from_dict
+from training.config import ConfigError, EvaluationConfig, TrainConfig, config_checked
 from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
 from training.environment_config import (
     EnvironmentConfig,
@@ -23,41 +21,13 @@ from training.environment_config import (
 from training.environments import check_opponents, place_of
 from training.episode_evaluation import EpisodeBatch, plan_episodes
 from training.evaluation import MatchBatch, plan_matches
-from training.recipes import get_recipe
 from training.recording import OUR_NAME, GameRecording
 from training.run import environment_spec, load_agent
-from training.run_directory import RunDirectory
 from training.starcraft2_games import on_map
 
-DEFAULT_RECIPE = "quickstart"
 DEFAULT_MAP = "maps/8x8/basesWorkers8x8A.xml"
 ALL_OPPONENTS = "all"
 RANDOM_AGENT = "random"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """Train an agent, and measure it at the end. Every setting of the recipe can be given as an option.
-
-    These are the options of the recipe that --recipe names, or of quickstart.
-    """
-
-    run_dir: Path | None = None
-    """Where everything about the run goes; by default runs/RECIPE-TIME."""
-    resume: Literal["auto", "never"] = "never"
-    """auto goes on with the run in --run-dir, with its own settings and those given here, or begins it."""
-    agent_size: Size | None = None
-    """The network in place of the recipe's; what --agent options say comes on top."""
-    allow_version_mismatch: bool = False
-    """Go on even if the game or its layout is not the one that the checkpoint was trained with."""
-    config: Annotated[TrainConfig, tyro.conf.arg(name="")]
-    """The run."""
-
-    @property
-    def run_path(self) -> Path:
-        """The run directory."""
-        assert self.run_dir is not None
-        return self.run_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,58 +87,6 @@ class WatchOptions:
     """Pictures, spread evenly over the game."""
     allow_version_mismatch: bool = False
     """Play even if the game or its layout is not the one that the checkpoint was trained with."""
-
-
-def parse_train(arguments: list[str], prog: str) -> TrainOptions:
-    """Return the options of `train`: a stored run's settings where it goes on, else the recipe's, and what was given.
-
-    Raises:
-        ConfigError: if a setting is out of its range.
-        UnknownNameError: if there is no such recipe.
-        RunDirectoryError: if the run to go on with cannot be read.
-    """
-    recipe, run_dir = _given(arguments, "--recipe"), _given(arguments, "--run-dir")
-    stored = None
-    if _given(arguments, "--resume") == "auto":
-        if run_dir is None:
-            raise ConfigError("--resume auto needs the run to go on with: add --run-dir")
-        stored = _stored_config(Path(run_dir))
-    if stored and recipe and recipe != stored.recipe:
-        raise ConfigError(f"{run_dir} holds a run of the recipe {stored.recipe}, not {recipe}: give another --run-dir")
-    config = stored or get_recipe(recipe or DEFAULT_RECIPE)
-    size = _given(arguments, "--agent-size")
-    with config_checked():
-        if size is not None:
-            if size not in get_args(Size):
-                raise ConfigError(f"unknown agent size {size!r}: expected one of {', '.join(get_args(Size))}")
-            config = replace(config, agent=replace(AgentConfig.of_size(cast(Size, size)), torso=config.agent.torso))
-        options = tyro.cli(
-            tyro.conf.AvoidSubcommands[TrainOptions], default=TrainOptions(config=config), args=arguments, prog=prog
-        )
-    if options.run_dir is None:
-        name = f"{options.config.recipe}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
-        options = replace(options, run_dir=Path("runs") / name)
-    return options
-
-
-def _given(arguments: list[str], name: str) -> str | None:
-    """Return the value of an option that decides what the others are."""
-    spellings = (name, name.replace("-", "_").replace("__", "--", 1))
-    for index, argument in enumerate(arguments):
-        option, equals, value = argument.partition("=")
-        if option in spellings:
-            return value if equals else next(iter(arguments[index + 1 :]), None)
-    return None
-
-
-def _stored_config(run_dir: Path) -> TrainConfig | None:
-    directory = RunDirectory(run_dir)
-    if not directory.config_file.is_file():
-        return None
-    try:
-        return from_dict(directory.read_config())
-    except ValueError as error:
-        raise ConfigError(f"cannot go on with {run_dir}: {error}") from error
 
 
 @dataclass(frozen=True)

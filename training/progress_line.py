@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 
 from training.config import TrainConfig
 from training.loop import Progress, Update
@@ -22,12 +23,13 @@ class ProgressLine:
 
     def text(self, update: Update) -> str:
         """Return the line after an update."""
-        progress, metrics = update.progress, update.metrics
-        parts = [
-            f"{progress.game_steps:,} steps",
-            f"{self._steps_per_second(progress):,.0f} steps/s",
-            f"lag {metrics.get('rollout/policy_lag', 0.0):.1f}",
-        ]
+        progress = update.progress
+        parts = [f"{progress.game_steps:,} steps", f"{self._steps_per_second(progress):,.0f} steps/s"]
+        parts += [*self._achieved(update.metrics), f"{clock(self._seconds_left(progress))} left"]
+        return " | ".join(parts)
+
+    def _achieved(self, metrics: Mapping[str, float]) -> list[str]:
+        parts = [f"lag {metrics.get('rollout/policy_lag', 0.0):.1f}"]
         if self._config.environment.kind == "gymnasium":
             if "charts/episodic_return" in metrics:
                 parts.append(f"return {metrics['charts/episodic_return']:.1f}")
@@ -35,8 +37,7 @@ class ProgressLine:
             rates = {name[len(_WIN_RATE) :]: rate for name, rate in metrics.items() if name.startswith(_WIN_RATE)}
             wins = [f"{opponent} {100 * rate:.0f} %" for opponent, rate in sorted(rates.items())]
             parts.append("wins " + (", ".join(wins) if wins else "none yet"))
-        parts.append(f"{clock(self._seconds_left(progress))} left")
-        return " | ".join(parts)
+        return parts
 
     def _steps_per_second(self, progress: Progress) -> float:
         self._recent.append((progress.seconds, progress.game_steps))
@@ -48,6 +49,20 @@ class ProgressLine:
     def _seconds_left(self, progress: Progress) -> float:
         seconds, share = progress.seconds - self._start[0], progress.share(self._config) - self._start[1]
         return seconds / share * (1 - progress.share(self._config)) if share > 0 else math.inf
+
+
+class ImitationLine(ProgressLine):
+    """Tells steps, speed, how many decisions are as recorded, and the time left."""
+
+    def __init__(self, config: TrainConfig, progress: Progress) -> None:
+        super().__init__(config, progress)
+        self._accuracy: dict[str, float] = {}
+
+    def _achieved(self, metrics: Mapping[str, float]) -> list[str]:
+        for name, place in (("right", "imitation"), ("on held-out games", "held_out")):
+            if f"{place}/accuracy" in metrics:
+                self._accuracy[name] = metrics[f"{place}/accuracy"]
+        return [f"{100 * accuracy:.1f} % {name}" for name, accuracy in self._accuracy.items()]
 
 
 def clock(seconds: float) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,67 +15,40 @@ import torch
 from agent.agent import Agent
 from agent.config import AgentConfig
 from agent.interface import AgentSpec
-from training.checkpoint import Checkpoint, load_checkpoint, newest_intact, save_checkpoint
+from training.checkpoint import Checkpoint, load_checkpoint
 from training.checkpoint_compatibility import check_compatible, with_later_fields
-from training.checkpoint_errors import CheckpointMismatchError
 from training.checkpoint_paths import latest_checkpoint
-from training.config import TrainConfig, config_checked, from_dict, to_dict
+from training.config import TrainConfig, config_checked, from_dict
 from training.environment_config import EnvironmentConfig, GymnasiumConfig
 from training.environments import check_opponents, game_build, league_of, make_environment, spec_of
 from training.league import League
 from training.learner import Learner
-from training.loop import Progress, Update, restore_training_state, training_loop, training_state
+from training.loop import Progress, Update, training_loop
 from training.machine import describe_environment
-from training.metrics import CompositeLogger, JsonLinesLogger, TensorBoardLogger
+from training.metrics import CompositeLogger
 from training.run_directory import RunDirectory, prepare_run_directory
+from training.saved_run import SavedRun, mismatch_reported
 from training.sources import ActorError, ExperienceSource, LocalSource
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class TrainingRun:
-    """A run that is ready to train, or has trained; everything it has to say is in its directory.
+@dataclass(kw_only=True)
+class TrainingRun(SavedRun):
+    """A run that is ready to train, or has trained."""
 
-    Attributes:
-        identity: what a checkpoint must agree with: game build, layout, network.
-        checkpoint: the newest one, None before the first.
-    """
-
-    config: TrainConfig
-    directory: RunDirectory
-    identity: dict[str, Any]
-    agent: Agent
     learner: Learner
     league: League
-    progress: Progress = field(default_factory=Progress)
-    checkpoint: Path | None = None
 
-    @property
-    def complete(self) -> bool:
-        """Whether all steps, or the time, are used up."""
-        return self.progress.share(self.config) >= 1.0
+    def training_state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside weights and settings."""
+        return {**super().training_state(), "league": self.league.state_dict()}
 
-    def save(self) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            CheckpointWriteError: if the disk is full or not writable; the last checkpoint stays good.
-        """
-        self.checkpoint = save_checkpoint(
-            self.directory.checkpoints,
-            self.progress.game_steps,
-            weights=self.agent.state_dict(),
-            training_state=training_state(self.learner, self.progress, self.league),
-            metadata={**self.identity, "config": to_dict(self.config), "policy_version": self.progress.updates},
-            keep=self.config.keep_checkpoints,
-        )
-
-    def loggers(self) -> CompositeLogger:
-        """Return what writes the run's figures."""
-        resumed_at = self.progress.game_steps or None
-        tensorboard = TensorBoardLogger(self.directory.path, resumed_at=resumed_at)
-        return CompositeLogger([tensorboard, JsonLinesLogger(self.directory.metrics_file)])
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `training_state` returned."""
+        super().load_training_state(state)
+        if "league" in state:  # a checkpoint from before there were leagues has none
+            self.league.load_state_dict(state["league"])
 
     def train(self, report: Callable[[Update], None], stop: threading.Event) -> None:
         """Train until the config's steps or minutes are used up or `stop` is set, and save.
@@ -140,37 +112,62 @@ def open_run(
         GameError: if the game is not installed.
         OSError: if the directory is not writable or the disk is full.
     """
-    torch.set_num_threads(config.learner_threads)
-    torch.manual_seed(config.seed)
-    goes_on = resume and latest_checkpoint(RunDirectory(Path(run_path)).checkpoints) is not None
+    goes_on = resume and has_checkpoint(run_path)
     with config_checked():
-        identity, spec = identify(config)
+        identity, agent = make_agent(config, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
         check_opponents(config.environment, config.evaluation.opponents)
-        agent = Agent(spec, config.agent)
-        if config.init is not None and not goes_on:
-            _initialise(agent, config.init, identity, allow_version_mismatch)
         teacher = _teacher(config, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
-    directory = prepare_run_directory(run_path, resume=resume)
-    run = TrainingRun(config, directory, identity, agent, learner, league_of(config.environment, config.league))
-    if goes_on:
-        checkpoint = newest_intact(directory.checkpoints)
-        check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
-        with _mismatch_reported(checkpoint):
-            agent.load_state_dict(checkpoint.weights)
-            restore_training_state(checkpoint.training_state, learner, run.progress, run.league)
-        run.checkpoint = checkpoint.path
-    directory.write_config(to_dict(config))
-    directory.write_environment(describe_environment(identity["game"]))
+    run = TrainingRun(
+        config=config,
+        directory=prepare_run_directory(run_path, resume=resume),
+        identity=identity,
+        agent=agent,
+        learner=learner,
+        league=league_of(config.environment, config.league),
+    )
+    begin(run, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
     return run
+
+
+def has_checkpoint(run_path: Path | str) -> bool:
+    """Return whether there is a checkpoint in a run directory."""
+    return latest_checkpoint(RunDirectory(Path(run_path)).checkpoints) is not None
+
+
+def make_agent(
+    config: TrainConfig, *, goes_on: bool, allow_version_mismatch: bool = False
+) -> tuple[dict[str, Any], Agent]:
+    """Return what a run's checkpoints must agree with, and its agent: new, or with the weights of `config.init`.
+
+    Args:
+        config: the run.
+        goes_on: whether the weights come from the run's own checkpoint.
+        allow_version_mismatch: begin with other weights even if the game or its layout has changed.
+    """
+    torch.set_num_threads(config.learner_threads)
+    torch.manual_seed(config.seed)
+    identity, spec = identify(config)
+    agent = Agent(spec, config.agent)
+    if config.init is not None and not goes_on:
+        _initialise(agent, config.init, identity, allow_version_mismatch)
+    return identity, agent
+
+
+def begin(run: SavedRun, *, goes_on: bool, allow_version_mismatch: bool) -> None:
+    """Restore a run that goes on, and write down what it is."""
+    if goes_on:
+        run.restore(allow_version_mismatch)
+    run.directory.write_config(run.settings())
+    run.directory.write_environment(describe_environment(run.identity["game"]))
 
 
 def _initialise(agent: Agent, path: str, identity: dict[str, Any], allow_version_mismatch: bool) -> None:
     """Give an agent the weights of a checkpoint."""
     checkpoint = load_checkpoint(path, with_training_state=False)
     check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
-    with _mismatch_reported(checkpoint):
+    with mismatch_reported(checkpoint):
         agent.load_state_dict(checkpoint.weights)
 
 
@@ -260,26 +257,13 @@ def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tup
         ConfigError: if its game can't be made here.
     """
     checkpoint = load_checkpoint(path, with_training_state=False)
-    with _mismatch_reported(checkpoint):
+    with mismatch_reported(checkpoint):
         config = from_dict(checkpoint.metadata["config"])
         agent_config = AgentConfig(**checkpoint.metadata["agent"])
     with config_checked():
         identity, spec = identify(config)
     check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
     agent = Agent(spec, agent_config)
-    with _mismatch_reported(checkpoint):
+    with mismatch_reported(checkpoint):
         agent.load_state_dict(checkpoint.weights)
     return agent.eval(), config, checkpoint
-
-
-@contextmanager
-def _mismatch_reported(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what does not fit in a checkpoint that is whole into a CheckpointMismatchError."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointMismatchError(
-            f"the checkpoint {checkpoint.path}, written by perceiver-star {checkpoint.metadata['software_version']}, "
-            f"does not fit this version or these settings ({type(error).__name__}: {error}); use those it was trained "
-            "with"
-        ) from error

@@ -100,16 +100,20 @@ def concatenate(trajectories: Sequence[Trajectory]) -> Trajectory:
         raise ValueError(f"expected trajectories of one unroll length, got lengths {sorted(lengths)}")
     if len(trajectories) == 1:
         return trajectories[0]
-    parts = [trajectory.observations for trajectory in trajectories]
-    joined = PackedObservation(
+    joined = join_observations([trajectory.observations for trajectory in trajectories])
+    dense = {name: np.concatenate([getattr(part, name) for part in trajectories]) for name in _DENSE}
+    return Trajectory(observations=joined, **dense)
+
+
+def join_observations(parts: Sequence[PackedObservation]) -> PackedObservation:
+    """Return the observations of all parts, one part after another."""
+    return PackedObservation(
         sample=_join([part.sample for part in parts]),
         entity_counts=np.concatenate([part.entity_counts for part in parts]),
         entity=_join([part.entity for part in parts]),
         decision_counts=np.concatenate([part.decision_counts for part in parts]),
         decision=_join([part.decision for part in parts]),
     )
-    dense = {name: np.concatenate([getattr(part, name) for part in trajectories]) for name in _DENSE}
-    return Trajectory(observations=joined, **dense)
 
 
 def select_sequences(trajectories: Sequence[Trajectory], sequences: NDArray[np.integer[Any]]) -> Trajectory:

@@ -103,6 +103,10 @@ class Taken(Protocol):
         """Return KL(self || other), over the steps as they were taken."""
         ...
 
+    def likeliest(self) -> Bool[Tensor, " Y"]:
+        """Return whether what was chosen is the most likely choice, in each of its steps as they were taken."""
+        ...
+
 
 class ArgumentHead(nn.Module):
     """Decides one argument from the torso's answer to its query.
@@ -149,6 +153,10 @@ class TakenChoice:
     def kl(self, other: TakenChoice) -> Float[Tensor, " Y"]:
         """Return KL(self || other)."""
         return self.distribution.kl(other.distribution)
+
+    def likeliest(self) -> Bool[Tensor, " Y"]:
+        """Return whether it is the most likely choice."""
+        return self.distribution.log_probs.argmax(-1) == self.value
 
 
 class SingleChoiceHead(ArgumentHead):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from agent.action_spec import ActionSpec
 from agent.distributions import ComponentDistribution, GaussianDistribution
 from agent.heads.policy import Evaluation
+from agent.interface import Part
 
 
 class ActionHead(nn.Module):
@@ -42,7 +43,21 @@ class ComponentPolicy:
         action = self.distribution.mode() if greedy else self.distribution.sample(generator)
         return action, self.distribution.log_prob(action)
 
-    def evaluate(self, action: Tensor, teacher: ComponentPolicy | None = None) -> Evaluation:
-        """Return what the learner needs of the actions [X, action_size] that were taken."""
+    def evaluate(
+        self, action: Tensor, teacher: ComponentPolicy | None = None, *, with_parts: bool = False
+    ) -> Evaluation:
+        """Return what the learner needs of the actions [X, action_size] that were taken.
+
+        Parts are `component_0` and so on; real numbers have none.
+        """
         kl = None if teacher is None else self.distribution.kl(teacher.distribution)  # type: ignore[arg-type]
-        return Evaluation(self.distribution.log_prob(action), self.distribution.entropy(), kl)
+        parts = self._parts(action) if with_parts else {}
+        return Evaluation(self.distribution.log_prob(action), self.distribution.entropy(), kl, parts)
+
+    def _parts(self, action: Tensor) -> dict[str, Part]:
+        if isinstance(self.distribution, GaussianDistribution):
+            return {}
+        read, log_probs = self.distribution.read(action), self.distribution.component_log_probs(action)
+        likeliest = self.distribution.mode() == action
+        columns = zip(read.unbind(1), log_probs.unbind(1), likeliest.unbind(1), strict=True)
+        return {f"component_{index}": Part(*column) for index, column in enumerate(columns)}

@@ -23,8 +23,9 @@ from agent.heads.parallel_selection import ParallelSelection
 from agent.heads.pointer import PointerSelection, TargetPointer
 from agent.heads.policy import Evaluation
 from agent.heads.target_point import TargetPointHead
+from agent.interface import Part
 from agent.residual import GatedLinearUnit, ResidualBlock
-from envs.function_calls import SELECTED, TARGET_ENTITY, TARGET_POINT
+from envs.function_calls import FUNCTION, SELECTED, TARGET_ENTITY, TARGET_POINT
 
 
 class FunctionHead(nn.Module):
@@ -125,7 +126,9 @@ class FunctionCallPolicy:
                 embedding = embedding.index_add(0, readers.index, argument.embed(readers, value))
         return action, log_prob
 
-    def evaluate(self, action: Tensor, teacher: FunctionCallPolicy | None = None) -> Evaluation:
+    def evaluate(
+        self, action: Tensor, teacher: FunctionCallPolicy | None = None, *, with_parts: bool = False
+    ) -> Evaluation:
         """Return what the learner needs of the actions [X, 6 + K] that were taken; see `Evaluation` for what is summed.
 
         Parts of an action that its function does not read have no effect.
@@ -133,23 +136,24 @@ class FunctionCallPolicy:
         taken = self._taken(action)
         zero = torch.zeros_like(self._context.output[:, 0])
         log_prob, entropy = zero, zero
-        for rows, part in taken:
+        for rows, part in taken.values():
             log_prob = log_prob.index_add(0, rows, part.log_prob())
             entropy = entropy.index_add(0, rows, part.entropy())
+        parts = {name: _spread(rows, part, like=zero) for name, (rows, part) in taken.items()} if with_parts else {}
         if teacher is None:
-            return Evaluation(log_prob, entropy)
+            return Evaluation(log_prob, entropy, parts=parts)
         with torch.no_grad():
             references = teacher._taken(action)
         kl = zero
-        for (rows, part), (_, reference) in zip(taken, references, strict=True):
-            kl = kl.index_add(0, rows, part.kl(reference))
-        return Evaluation(log_prob, entropy, kl)
+        for name, (rows, part) in taken.items():
+            kl = kl.index_add(0, rows, part.kl(references[name][1]))
+        return Evaluation(log_prob, entropy, kl, parts)
 
-    def _taken(self, action: Tensor) -> list[tuple[Int[Tensor, " Y"], Taken]]:
+    def _taken(self, action: Tensor) -> dict[str, tuple[Int[Tensor, " Y"], Taken]]:
         """Return, for the function and every argument, which decisions read it and along what it was chosen."""
         head, function = self._head, action[:, 0]
         everyone = torch.arange(len(function), device=function.device)
-        taken: list[tuple[Tensor, Taken]] = [(everyone, TakenChoice(self._function, function))]
+        taken: dict[str, tuple[Tensor, Taken]] = {FUNCTION: (everyone, TakenChoice(self._function, function))}
         embedding = head.embed_function(self._context, function)
         all_readers, queries = [], []
         for position, (name, argument) in enumerate(self._heads):
@@ -164,10 +168,17 @@ class FunctionCallPolicy:
         for position, ((name, argument), readers) in enumerate(zip(self._heads, all_readers, strict=True)):
             if len(readers):
                 value = action[readers.index, head.spec.columns(name)]
-                taken.append((readers.index, argument.taken(outputs[readers.index, position], readers, value)))
+                taken[name] = (readers.index, argument.taken(outputs[readers.index, position], readers, value))
         return taken
 
     def _readers(self, position: int, function: Int[Tensor, " X"]) -> Readers:
         """Return the decisions whose function reads the argument."""
         index = self._head.readers[position, function].nonzero()[:, 0]
         return Readers(self._context, index, function[index], self._keys[position])
+
+
+def _spread(rows: Int[Tensor, " Y"], taken: Taken, like: Float[Tensor, " X"]) -> Part:
+    """Return a part of X actions from that of the Y which have it."""
+    no = torch.zeros_like(like, dtype=torch.bool)
+    log_prob = torch.zeros_like(like).index_copy(0, rows, taken.log_prob())
+    return Part(no.index_fill(0, rows, True), log_prob, no.index_copy(0, rows, taken.likeliest()))

@@ -48,6 +48,10 @@ class TakenSet:
         no = self.log_no.exp() * (self.log_no - other.log_no)
         return torch.where(self.asked, yes + no, 0.0).sum(1)
 
+    def likeliest(self) -> Bool[Tensor, " Y"]:
+        """Return whether each answer is the more likely one, given those before it."""
+        return ((self.chosen == (self.log_yes > self.log_no)) | ~self.asked).all(1)
+
 
 class ParallelSelection(EntityPointer):
     """Every unit that may be selected is, independently of the others, under the condition that at least one is.

@@ -111,6 +111,10 @@ class TakenPicks:
         """Return the sum of KL(self || other) of the picks, each given those before it."""
         return self._sum(self.distribution.kl(other.distribution))
 
+    def likeliest(self) -> Bool[Tensor, " Y"]:
+        """Return whether each pick is the most likely one, given those before it."""
+        return ((self.distribution.log_probs.argmax(-1) == self.picks) | ~self.live).all(1)
+
     def _sum(self, steps: Float[Tensor, "Y L"]) -> Float[Tensor, " Y"]:
         return torch.where(self.live, steps, 0.0).sum(1)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from agent.interface import Part
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """Of X actions that were taken: log-probability, entropy, and KL divergence to a teacher (None without), each [X].
+
+    `parts` are those of the log-probability by name, where they were asked for.
 
     Where an action's parts are chosen one after another (function calls), entropy and divergence are the sums of those
     of each part given the parts before it, as they were taken: estimates of the joint ones that need one sample only.
@@ -20,6 +24,7 @@ class Evaluation:
     log_prob: Tensor
     entropy: Tensor
     kl: Tensor | None = None
+    parts: dict[str, Part] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -30,11 +35,12 @@ class Policy(Protocol):
         """Return actions [X, action_size], drawn or the most likely ones, and their log-probabilities [X]."""
         ...
 
-    def evaluate(self, action: Tensor, teacher: Any = None) -> Evaluation:
+    def evaluate(self, action: Tensor, teacher: Any = None, *, with_parts: bool = False) -> Evaluation:
         """Return what the learner needs of the actions [X, action_size] that were taken.
 
         Args:
             action: what `act` returned, here or in an actor.
             teacher: the policy of another agent for the same decisions; no gradient reaches it.
+            with_parts: also tell the action's parts apart.
         """
         ...

@@ -98,6 +98,52 @@ def test_learning_computes_what_acting_computed(config: AgentConfig) -> None:
     torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0.0)
 
 
+@pytest.mark.parametrize("core", ["none", "lstm"])
+def test_the_state_after_an_unroll_is_that_of_acting(core: str) -> None:
+    agent = make_agent(CONFIGS[f"perceiver-{core}"])
+    steps = [games.random_units(t, [3, 2]) for t in range(4)]
+    is_first = torch.tensor([[False, False, True, False], [False] * 4])
+    with torch.inference_mode():
+        packed, _, state = play(agent, steps, is_first)
+        _, _, first = play(agent, steps[:3], is_first[:, :3])
+        ahead = agent.step(
+            AgentInput.from_packed(steps[3]),
+            agent.remember(AgentInput.from_packed(packed), state, is_first, 3),
+            is_first[:, 3],
+        ).state
+    inputs, action = AgentInput.from_packed(packed), torch.from_numpy(packed.decision["action"])
+    output = agent.unroll(inputs, state.clone(), is_first, action)
+    assert torch.equal(first, state)
+    assert output.state is not None
+    assert not output.state.requires_grad
+    torch.testing.assert_close(output.state, ahead.clone())
+
+
+@pytest.mark.parametrize("space", ["units", *PLAIN_ACTIONS])
+def test_the_parts_of_an_action_make_up_its_log_probability(space: str) -> None:
+    spec = games.unit_game()
+    packed = games.random_units(1, [4, 6])
+    if space != "units":
+        spec = AgentSpec.from_spaces(games.vector_space(3), PLAIN_ACTIONS[space], ("reward",))
+        packed = pack_observation({SCALARS: np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}, spec)
+    agent = make_agent(CONFIGS["perceiver-lstm"], spec)
+    inputs, is_first = AgentInput.from_packed(packed), torch.ones(len(packed), 1, dtype=torch.bool)
+    for greedy in (True, False):
+        state = agent.initial_state(len(packed))
+        with torch.no_grad():
+            action = agent.step(inputs, state, is_first[:, 0], generator=torch.Generator(), greedy=greedy).action
+            output = agent.unroll(inputs, state, is_first, action, with_parts=True)
+        assert len(output.parts) == len(spec.action.component_sizes)
+        if spec.action.component_sizes:
+            parts = output.parts.values()
+            total = sum(torch.where(part.read, part.log_prob, 0.0) for part in parts)
+            torch.testing.assert_close(total, output.log_prob)
+            assert all(part.likeliest[part.read].all() for part in parts) is greedy
+    if space == "units":
+        assert all(part.read.sum() > 0 for part in output.parts.values())
+        assert not all(part.read.all() for part in output.parts.values())
+
+
 @pytest.mark.parametrize("config", [CONFIGS["perceiver-lstm"], CONFIGS["transformer-lstm"]], ids=str)
 def test_the_core_remembers_within_an_episode_and_not_beyond(config: AgentConfig) -> None:
     agent = make_agent(config)

@@ -132,6 +132,26 @@ def test_calls_are_as_frequent_as_probable(selection: Any) -> None:
     torch.testing.assert_close(log_prob, expected.log()[rows], atol=1e-4, rtol=1e-4)
 
 
+@any_selection
+def test_the_parts_of_a_call_make_up_its_log_probability(selection: Any) -> None:
+    agent = make_agent(dataclasses.replace(DUMMY, selection=selection))
+    packed = games.random_calls(2, [6, 4, 5, 3, 6, 6] * 4)
+    inputs, state = AgentInput.from_packed(packed), agent.initial_state(len(packed))
+    is_first = torch.ones(len(packed), 1, dtype=torch.bool)
+    for greedy in (True, False):
+        with torch.no_grad():
+            action, _ = act(agent, packed, greedy=greedy)
+            output = agent.unroll(inputs, state, is_first, action, with_parts=True)
+        assert "selected" in output.parts
+        total = sum(torch.where(part.read, part.log_prob, 0.0) for part in output.parts.values())
+        torch.testing.assert_close(total, output.log_prob)
+        assert output.parts["function"].read.all()
+        assert greedy or not output.parts["selected"].read.all()
+        # The likeliest set need not be that of the likeliest answers one after another.
+        parts = [part for name, part in output.parts.items() if (name, selection) != ("selected", "parallel")]
+        assert all(part.likeliest[part.read].all() for part in parts) is greedy
+
+
 @any_query
 def test_learning_computes_what_acting_computed_also_over_an_episodes_end(config: AgentConfig) -> None:
     agent = make_agent(config)
@@ -265,11 +285,12 @@ def test_each_argument_knows_those_before_it() -> None:
 
 def _argument_log_probs(agent: Agent, packed: PackedObservation, action: Tensor) -> dict[str, Tensor]:
     is_first = torch.ones(1, 1, dtype=torch.bool)
-    _, policy = agent._unroll_outputs(AgentInput.from_packed(packed), agent.initial_state(1), is_first)
+    _, policy, _ = agent._unroll_outputs(AgentInput.from_packed(packed), agent.initial_state(1), is_first)
     names = ["function", *agent.call_head.arguments]
     read = [name for name in names if name == "function" or name in ("delay", *games.FUNCTIONS[action[0, 0]])]
     taken = policy._taken(action)  # type: ignore[attr-defined]
-    return {name: part.log_prob() for name, (_, part) in zip(read, taken, strict=True)}
+    assert list(taken) == read
+    return {name: part.log_prob() for name, (_, part) in taken.items()}
 
 
 @any_config

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from perceiver_io import EntityTorsoKind
-from training.options import parse_train
 from training.recipes import RECIPES
+from training.run_options import parse_train
 
 
 @pytest.mark.parametrize("torso", get_args(EntityTorsoKind))

@@ -8,8 +8,8 @@ import pytest
 from agent.config import AgentConfig
 from training.config import from_dict, to_dict
 from training.learner_config import LearnerConfig
-from training.options import parse_train
 from training.recipes import get_recipe
+from training.run_options import parse_train
 
 
 @pytest.mark.parametrize("trace_decay", [0.9, (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)])

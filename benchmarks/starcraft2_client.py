@@ -28,6 +28,7 @@ from starcraft2_recorded_game import read_game
 from envs.starcraft2 import native_library
 from envs.starcraft2.compatibility import PYSC2_NAME, sc_pb
 from envs.starcraft2.observation import ObservationEncoder
+from envs.starcraft2.settings import StarCraft2Settings
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 NUM_UNITS = 300
@@ -79,7 +80,8 @@ def pysc2_step(*, passthrough: bool, stack: ExitStack) -> Step:
 
 def our_step(stack: ExitStack) -> Step:
     """Return a step of our batched environment with one game: the whole observation, masks, rewards."""
-    env = StarCraft2VectorEnv(map_name=MAP, opponents=["very_easy"], race="terran", max_game_loops=2**31 - 1)
+    settings = StarCraft2Settings(map_name=MAP, race="terran", max_game_loops=2**31 - 1)
+    env = StarCraft2VectorEnv(settings, ["very_easy"])
     stack.enter_context(closing(env))
     observation, _ = env.reset(seed=0)
     space = env.single_action_space

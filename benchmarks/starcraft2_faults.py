@@ -77,17 +77,17 @@ def random_actions(env: Any, observation: dict[str, NDArray[Any]], generator: np
 def play(actor: int, num_episodes: int) -> dict[str, Any]:
     """Play episodes in one actor and return what it counted; a game of two rows counts once."""
     from envs.starcraft2.process_settings import ProcessSettings
+    from envs.starcraft2.settings import StarCraft2Settings
     from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
     logging.disable(logging.ERROR)  # each fault is a line of the log otherwise
-    settings = ProcessSettings(
+    process = ProcessSettings(
         request_timeout_seconds=REQUEST_TIMEOUT_SECONDS,
         start_timeout_seconds=20 * REQUEST_TIMEOUT_SECONDS,
         episodes_per_process=EPISODES_PER_PROCESS,
     )
-    env = StarCraft2VectorEnv(
-        map_name=MAP, opponents=OPPONENTS, max_game_loops=MAX_GAME_LOOPS, process=settings, seed=actor
-    )
+    settings = StarCraft2Settings(map_name=MAP, max_game_loops=MAX_GAME_LOOPS, process=process)
+    env = StarCraft2VectorEnv(settings, OPPONENTS, seed=actor)
     generator = np.random.default_rng(actor)
     first_rows = np.flatnonzero(env.rows.player == 0)
     counts = {"episodes": 0, "dropped_episodes": 0, "steps": 0}

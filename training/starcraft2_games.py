@@ -6,11 +6,14 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config
 from training.rollout import BatchedEnvironment
 from training.seats import Seats
+
+if TYPE_CHECKING:
+    from envs.starcraft2.settings import StarCraft2Settings
 
 
 def make_starcraft2(config: StarCraft2Config, seats: Seats, *, seed: int) -> BatchedEnvironment:
@@ -20,34 +23,43 @@ def make_starcraft2(config: StarCraft2Config, seats: Seats, *, seed: int) -> Bat
         ValueError: if there are two players on a map for one, or a setting is out of its range.
         GameNotFoundError: if the game, the map or pysc2 is not installed.
     """
-    from envs.starcraft2.guidance import HumanGuidance
-    from envs.starcraft2.limits import ActionLimits
     from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
-    guidance = None if config.human_statistics is None else HumanGuidance.from_file(Path(config.human_statistics))
-    games: BatchedEnvironment = StarCraft2VectorEnv(
-        map_name=config.map_name,
-        opponents=seats.opponents,
-        race=config.race,
-        opponent_race=config.opponent_race,
-        max_game_loops=config.max_steps,
-        reward_weights=config.reward_weights or None,
-        guidance=guidance,
-        max_entities=config.max_entities,
-        functions=config.functions,
-        score_terms=config.score_terms,
-        limits=ActionLimits(max_actions=config.max_actions, min_delay=config.min_delay),
-        process=_process_settings(config),
-        replay_directory=config.replay_directory,
-        replay_interval=config.replay_interval,
-        seed=seed,
-    )
+    games: BatchedEnvironment = StarCraft2VectorEnv(starcraft2_settings(config), seats.opponents, seed=seed)
     if games.num_envs != len(seats.names):
         games.close()
         raise ValueError(
             f"{config.map_name} is a map for one player: expected the opponent {NO_OPPONENT}, got {SELF_PLAY}"
         )
     return games
+
+
+def starcraft2_settings(config: StarCraft2Config) -> StarCraft2Settings:
+    """Return the settings of the games that a config asks for.
+
+    Raises:
+        UnknownNameError: if a race, a function or an entry of the score does not exist.
+        ValueError: if a setting is out of its range, or the file of human statistics is none.
+    """
+    from envs.starcraft2.guidance import HumanGuidance
+    from envs.starcraft2.limits import ActionLimits
+    from envs.starcraft2.settings import StarCraft2Settings
+
+    return StarCraft2Settings(
+        map_name=config.map_name,
+        race=config.race,
+        opponent_race=config.opponent_race,
+        max_game_loops=config.max_steps,
+        reward_weights=config.reward_weights or None,
+        max_entities=config.max_entities,
+        guidance=None if config.human_statistics is None else HumanGuidance.from_file(Path(config.human_statistics)),
+        functions=config.functions,
+        score_terms=config.score_terms,
+        limits=ActionLimits(max_actions=config.max_actions, min_delay=config.min_delay),
+        process=_process_settings(config),
+        replay_directory=config.replay_directory,
+        replay_interval=config.replay_interval,
+    )
 
 
 def on_map(config: StarCraft2Config, map_name: str) -> StarCraft2Config:

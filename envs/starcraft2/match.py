@@ -22,6 +22,7 @@ from envs.starcraft2.names import NO_OPPONENT, RACE_NAMES, BuiltInOpponent
 from envs.starcraft2.player import Player
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_records import ReplayRecord, save_replay
+from envs.starcraft2.settings import StarCraft2Settings, made_directory
 from envs.starcraft2.version import VersionGuard
 
 START_ATTEMPTS = 3
@@ -59,6 +60,28 @@ class MatchSettings:
     replay_directory: Path | None
     replay_interval: int
     version_guard: VersionGuard
+
+    @classmethod
+    def of(cls, settings: StarCraft2Settings, game_map: GameMap, directory: Path) -> MatchSettings:
+        """Return the settings of matches on a map, with the game in `directory`.
+
+        Raises:
+            UnknownNameError: if there is no such release.
+            GameNotFoundError: if its build is not installed.
+            OSError: if the folder for replays cannot be made.
+        """
+        return cls(
+            game_map=game_map,
+            map_data=(directory / "Maps" / game_map.path).read_bytes(),
+            races=(settings.race, settings.opponent_race),
+            start_process=settings.process.starter(directory),
+            max_game_loops=settings.max_game_loops or game_map.max_game_loops,
+            load_timeout_seconds=settings.process.start_timeout_seconds,
+            episodes_per_process=settings.process.episodes_per_process,
+            replay_directory=made_directory(settings.replay_directory),
+            replay_interval=settings.replay_interval,
+            version_guard=settings.process.version_guard(),
+        )
 
 
 class Match:

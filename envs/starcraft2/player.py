@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from envs.starcraft2 import actions
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.functions import FUNCTIONS
 from envs.starcraft2.game import View
-from envs.starcraft2.guidance import EpisodeGuidance, HumanGuidance
-from envs.starcraft2.limits import ActionBudget, ActionLimits
+from envs.starcraft2.guidance import EpisodeGuidance
+from envs.starcraft2.limits import ActionBudget
 from envs.starcraft2.names import RACE_NAMES
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
 from envs.starcraft2.rewards import PSEUDO_REWARD_NAMES
 from envs.starcraft2.scalars import LastAction, value_scalars
+from envs.starcraft2.settings import StarCraft2Settings, allowed_functions, score_term_columns
 
 SCORE_TERM_UNIT = 1000.0
 """Points of the score that make a reward of 1: the minerals and vespene of a small army."""
@@ -33,31 +34,21 @@ class Player:
 
     Args:
         arrays: of the row, by name (see `row_buffers`); written into.
-        limits: how often it may act.
+        settings: what it may order, how often, what it is rewarded for.
         is_scored: whether the reward is the map's score.
-        guidance: the human statistics that it is asked to follow, or None.
-        allowed: int8 [F], the functions that it may call at all; None allows every one.
-        score_terms: entries of the game's score whose growth is rewarded (see `vector_arguments.score_term_columns`).
 
     Attributes:
         next_decision: game loop of its next decision.
     """
 
     def __init__(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        limits: ActionLimits,
-        *,
-        is_scored: bool = False,
-        guidance: HumanGuidance | None = None,
-        allowed: NDArray[np.int8] | None = None,
-        score_terms: Sequence[int] = (),
+        self, arrays: Mapping[str, NDArray[Any]], settings: StarCraft2Settings, *, is_scored: bool = False
     ) -> None:
-        self._arrays, self._limits, self._is_scored, self._guidance = arrays, limits, is_scored, guidance
-        self._allowed = np.ones(len(FUNCTIONS), np.int8) if allowed is None else allowed
-        self._score_terms = list(score_terms)
+        self._arrays, self._settings, self._is_scored = arrays, settings, is_scored
+        self._allowed = allowed_functions(settings.functions)
+        self._score_terms = score_term_columns(settings.score_terms)
         self._followed: EpisodeGuidance | None = None
-        self._budget = ActionBudget(limits)
+        self._budget = ActionBudget(settings.limits)
         self._encoder: ObservationEncoder | None = None
         self._seen: EncodedObservation | None = None
         self._masks: FunctionMasks | None = None
@@ -76,12 +67,13 @@ class Player:
             map_name: the map.
             generator: draws the human statistic to follow.
         """
-        self._budget = ActionBudget(self._limits)
+        self._budget = ActionBudget(self._settings.limits)
         self._masks = masks
         self._followed = None
-        if self._guidance is not None:
+        guidance = self._settings.guidance
+        if guidance is not None:
             race, opponent_race = _races(game_info, view.message.observation.player_common.player_id)
-            self._followed = self._guidance.begin(generator, race=race, opponent_race=opponent_race, map_name=map_name)
+            self._followed = guidance.begin(generator, race=race, opponent_race=opponent_race, map_name=map_name)
         self._encoder = ObservationEncoder(
             game_info,
             max_entities=len(self._arrays[ENTITY_MASK]),

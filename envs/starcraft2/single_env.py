@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.utils import EzPickle
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from envs.function_calls import FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
-from envs.starcraft2.entity_columns import MAX_ENTITIES
-from envs.starcraft2.guidance import HumanGuidance
-from envs.starcraft2.limits import ActionLimits
-from envs.starcraft2.names import NO_OPPONENT
-from envs.starcraft2.process_settings import ProcessSettings
+from envs.starcraft2.names import NO_OPPONENT, check_name
+from envs.starcraft2.settings import StarCraft2Settings
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 Observation = dict[str, NDArray[Any]]
 
 
 class StarCraft2Env(gymnasium.Env[Observation, NDArray[np.int64]], EzPickle):
-    """A game against the built-in AI, or a mini-game: one row of `StarCraft2VectorEnv`, whose arguments these are.
+    """A game against the built-in AI, or a mini-game: one row of `StarCraft2VectorEnv`.
 
     `action_space.sample()` draws legal calls for the current observation. info holds "reward_terms" float32 [terms],
     "elapsed_steps" (game loops this step covered), "outcome" (+1 won, 0 drawn, -1 lost, at the end of an episode) and
     "dropped" (the game failed, and the episode was cut off).
 
+    Args:
+        opponent: the AI (see `names.parse_opponent`), "none" on a map for one player.
+        settings: what the game is like.
+        render_mode: None; the game draws nothing.
+        changes: settings by name that are different, such as map_name or race.
+
     Raises:
-        UnknownNameError: if the map, the AI, a race or the release does not exist.
+        UnknownNameError: if the map, the AI, a race, a setting or the release does not exist.
         GameNotFoundError: if the game, the map or pysc2 is not installed.
         ValueError: if an argument is out of its range.
     """
@@ -41,33 +43,23 @@ class StarCraft2Env(gymnasium.Env[Observation, NDArray[np.int64]], EzPickle):
     def __init__(
         self,
         *,
-        map_name: str = "Simple64",
         opponent: str = "very_easy",
-        race: str = "random",
-        opponent_race: str = "random",
-        max_game_loops: int | None = None,
-        reward_weights: ArrayLike | None = None,
-        max_entities: int = MAX_ENTITIES,
-        guidance: HumanGuidance | None = None,
-        functions: Sequence[str] = (),
-        score_terms: Sequence[str] = (),
-        limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
-        process: ProcessSettings = ProcessSettings(),  # noqa: B008
-        replay_directory: str | Path | None = None,
-        replay_interval: int = 1,
+        settings: StarCraft2Settings = StarCraft2Settings(),  # noqa: B008  # frozen
         render_mode: str | None = None,
+        **changes: Any,
     ) -> None:
-        settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        EzPickle.__init__(self, **settings)
-        if settings.pop("render_mode") is not None:
+        EzPickle.__init__(self, opponent=opponent, settings=settings, render_mode=render_mode, **changes)
+        if render_mode is not None:
             raise ValueError(f"render_mode must be None, got {render_mode!r}; save replays and watch them in the game")
         if not isinstance(opponent, str):
             raise ValueError(
                 f"opponent must be the name of an AI or {NO_OPPONENT!r}, got {opponent!r}; "
                 "StarCraft2VectorEnv controls both players"
             )
+        for name in changes:
+            check_name("setting", name, [field.name for field in fields(StarCraft2Settings)])
         self.render_mode = render_mode
-        self._games = StarCraft2VectorEnv(opponents=[settings.pop("opponent")], num_threads=1, **settings)
+        self._games = StarCraft2VectorEnv(replace(settings, **changes), [opponent], num_threads=1)
         self.observation_space = self._games.single_observation_space
         self._calls: FunctionCallSpace = self._games.single_action_space
         self.action_space = self._calls

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from envs.errors import GameCrashedError
 from envs.function_calls import FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
-from envs.starcraft2.entity_columns import MAX_ENTITIES
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import find_map
-from envs.starcraft2.guidance import HumanGuidance
 from envs.starcraft2.installation import game_directory
 from envs.starcraft2.legality import describe_illegal
-from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.match import Match, MatchSettings
 from envs.starcraft2.names import parse_opponent
 from envs.starcraft2.observation import observation_space
 from envs.starcraft2.player import Player
-from envs.starcraft2.process_settings import ProcessSettings
 from envs.starcraft2.row_buffers import RowBuffers
+from envs.starcraft2.settings import StarCraft2Settings, checked_weights, table_of_rows
 from envs.starcraft2.side_by_side import SideBySide, Task
-from envs.starcraft2.vector_arguments import (
-    allowed_functions,
-    check_races,
-    checked_weights,
-    made_directory,
-    names_of_terms,
-    require_positive,
-    score_term_columns,
-    table_of_rows,
-)
 
 
 class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], EzPickle):
@@ -57,31 +43,20 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
     call overwrites.
 
     Args:
-        map_name: a name of `known_maps()` such as Simple64, or a map's path below the game's folder Maps.
+        settings: what all games have in common.
         opponents: for each game its AI (see `names.parse_opponent`), or None to control both players; on a map for one
             player "none" or None.
-        race: of player 0.
-        opponent_race: of player 1 or of the AIs that do not name theirs.
-        max_game_loops: game loops after which an episode is truncated; default the map's own.
-        reward_weights: weight of each of `reward_term_names` in the reward.
-        max_entities: entity slots of a row; where there are more, own units come first, then the nearest enemies.
-        guidance: human statistics z that the rows are asked to follow; adds the pseudo-rewards to the reward's terms.
-        functions: names of pysc2's raw functions that an agent may call, beside no_op; by default all.
-        score_terms: entries of the game's score (`scalars.SCORE_NAMES` and `SCORE_DETAIL_NAMES`) whose growth, in
-            thousands, are further terms of the reward.
-        limits: how often an agent may act.
-        process: how the game's processes are started, watched and renewed.
-        replay_directory: where replays are saved; None saves none.
-        replay_interval: every how many episodes of a game one is saved.
         num_threads: games stepped at the same time; default all.
         seed: of the games' random choices.
 
     Attributes:
+        settings: as given.
         map: the map that is played.
+        max_game_loops: game loops after which an episode is truncated.
         reward_term_names: the reward's terms.
 
     Raises:
-        UnknownNameError: if a map, an AI, a race or a release does not exist.
+        UnknownNameError: if a map, an AI or a release does not exist.
         GameNotFoundError: if the game, the map or pysc2 is not installed.
         ValueError: if an argument is out of its range.
         OSError: if the folder for replays cannot be made.
@@ -93,85 +68,40 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
 
     def __init__(
         self,
-        *,
-        map_name: str,
+        settings: StarCraft2Settings,
         opponents: Sequence[str | None],
-        race: str = "random",
-        opponent_race: str = "random",
-        max_game_loops: int | None = None,
-        reward_weights: ArrayLike | None = None,
-        max_entities: int = MAX_ENTITIES,
-        guidance: HumanGuidance | None = None,
-        functions: Sequence[str] = (),
-        score_terms: Sequence[str] = (),
-        limits: ActionLimits = ActionLimits(),  # noqa: B008  # frozen
-        process: ProcessSettings = ProcessSettings(),  # noqa: B008
-        replay_directory: str | Path | None = None,
-        replay_interval: int = 1,
+        *,
         num_threads: int | None = None,
         seed: int | None = None,
     ) -> None:
-        arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        EzPickle.__init__(self, **arguments)
+        EzPickle.__init__(self, settings, opponents, num_threads=num_threads, seed=seed)
+        if num_threads is not None and num_threads <= 0:
+            raise ValueError(f"num_threads must be positive, got {num_threads}")
         directory = game_directory()
-        self.map = find_map(map_name, directory)
+        self.settings, self.map = settings, find_map(settings.map_name, directory)
         self.rows = table_of_rows(self.map, opponents)
-        self.max_game_loops = self.map.max_game_loops if max_game_loops is None else max_game_loops
-        require_positive(
-            max_game_loops=self.max_game_loops,
-            max_entities=max_entities,
-            replay_interval=replay_interval,
-            num_threads=1 if num_threads is None else num_threads,
-        )
-        check_races(race, opponent_race, opponents, guidance)
+        settings.check_guidance(both_players=None in opponents)
         self.num_envs = len(self.rows)
-        score_columns, allowed = score_term_columns(score_terms), allowed_functions(functions)
-        self.reward_term_names = names_of_terms(self.map, guidance, score_terms)
-        self.reward_weights = checked_weights(reward_weights, self.reward_term_names)
-        self.single_observation_space = observation_space(max_entities=max_entities, with_value_scalars=True)
-        self.single_action_space: FunctionCallSpace = function_calls_space(max_entities)
+        self.reward_term_names = settings.reward_term_names(self.map)
+        self.reward_weights = checked_weights(settings.reward_weights, self.reward_term_names)
+        self.single_observation_space = observation_space(max_entities=settings.max_entities, with_value_scalars=True)
+        self.single_action_space: FunctionCallSpace = function_calls_space(settings.max_entities)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = RowBuffers(self.single_observation_space, self.num_envs, len(self.reward_term_names))
         self._rows_of_game = [np.flatnonzero(self.rows.game == game) for game in range(self.rows.num_games)]
         self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
-        settings = MatchSettings(
-            game_map=self.map,
-            map_data=(directory / "Maps" / self.map.path).read_bytes(),
-            races=(race, opponent_race),
-            start_process=process.starter(directory),
-            max_game_loops=self.max_game_loops,
-            load_timeout_seconds=process.start_timeout_seconds,
-            episodes_per_process=process.episodes_per_process,
-            replay_directory=made_directory(replay_directory),
-            replay_interval=replay_interval,
-            version_guard=process.version_guard(),
-        )
-        make_player = functools.partial(
-            Player,
-            limits=limits,
-            is_scored=self.map.is_scored,
-            guidance=guidance,
-            allowed=allowed,
-            score_terms=score_columns,
-        )
-        self._matches = self._make_matches(settings, opponents, make_player)
+        match_settings = MatchSettings.of(settings, self.map, directory)
+        self.max_game_loops = match_settings.max_game_loops
+        self._matches = [self._make_match(match_settings, game, opponent) for game, opponent in enumerate(opponents)]
         self._side_by_side = SideBySide(num_threads or len(self._matches))
         self._is_closed = False
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
 
-    def _make_matches(
-        self,
-        settings: MatchSettings,
-        opponents: Sequence[str | None],
-        make_player: Callable[..., Player],
-    ) -> list[Match]:
-        matches = []
-        for game, opponent in enumerate(opponents):
-            players = [make_player(self._buffers.row(row)) for row in self._rows_of_game[game].tolist()]
-            ai = parse_opponent(opponent) if opponent is not None and not self.map.is_scored else None
-            matches.append(Match(settings, ai, players))
-        return matches
+    def _make_match(self, settings: MatchSettings, game: int, opponent: str | None) -> Match:
+        rows, is_scored = self._rows_of_game[game].tolist(), self.map.is_scored
+        players = [Player(self._buffers.row(row), self.settings, is_scored=is_scored) for row in rows]
+        return Match(settings, parse_opponent(opponent) if opponent is not None and not is_scored else None, players)
 
     def _meet(self, opponents: Sequence[str | None], chosen: NDArray[np.bool_]) -> None:
         rows = self.rows.meeting(opponents, chosen)

@@ -13,15 +13,24 @@ import psutil
 from envs.function_calls import sample_function_call
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
 from envs.starcraft2.actions import no_op
+from envs.starcraft2.settings import StarCraft2Settings
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
 SMALL_MAP = "Flat32"
 
 
+def make_env(
+    opponents: Any, *, num_threads: int | None = None, seed: int | None = None, **settings: Any
+) -> StarCraft2VectorEnv:
+    """Return games on the small map, unless the settings name another one."""
+    return StarCraft2VectorEnv(
+        StarCraft2Settings(**{"map_name": SMALL_MAP, **settings}), opponents, num_threads=num_threads, seed=seed
+    )
+
+
 @contextmanager
 def vector_env(opponents: list[str | None], **settings: Any) -> Iterator[StarCraft2VectorEnv]:
-    defaults = {"map_name": SMALL_MAP, "race": "terran", "opponent_race": "zerg", "seed": 0}
-    env = StarCraft2VectorEnv(**{**defaults, "opponents": opponents, **settings})
+    env = make_env(opponents, **{"race": "terran", "opponent_race": "zerg", "seed": 0, **settings})
     try:
         yield env
     finally:

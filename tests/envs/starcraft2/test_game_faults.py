@@ -180,8 +180,8 @@ def test_an_interruption_does_not_wait_for_a_game_that_hangs(plan_faults: Plan) 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills the children of a process that is killed")
 def test_a_killed_actor_takes_its_games_with_it(stand_in: Path) -> None:
     script = (
-        "from envs.starcraft2.vector_env import StarCraft2VectorEnv; import time\n"
-        "env = StarCraft2VectorEnv(map_name='Flat32', opponents=['easy', None]); env.reset()\n"
+        "from tests.envs.starcraft2.stand_in_games import make_env; import time\n"
+        "env = make_env(['easy', None]); env.reset()\n"
         "print(*env.process_ids, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path.cwd(), text=True) as actor:
@@ -194,8 +194,8 @@ def test_a_killed_actor_takes_its_games_with_it(stand_in: Path) -> None:
 
 def test_python_may_exit_without_closing(stand_in: Path) -> None:
     script = (
-        "from envs.starcraft2.vector_env import StarCraft2VectorEnv\n"
-        "env = StarCraft2VectorEnv(map_name='Flat32', opponents=['easy', None]); env.reset()\n"
+        "from tests.envs.starcraft2.stand_in_games import make_env\n"
+        "env = make_env(['easy', None]); env.reset()\n"
         "print(*env.process_ids, flush=True); keep = [env, env._matches]; raise ValueError('over')"
     )
     command = [sys.executable, "-c", script]

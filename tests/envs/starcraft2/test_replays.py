@@ -23,6 +23,7 @@ from envs.starcraft2.replay_files import ReplayError, replay_version
 from envs.starcraft2.replay_shards import Shard, read_shard, write_shard
 from envs.starcraft2.replays import ReplayReport, ReplaySettings, convert_replays
 from envs.starcraft2.scalars import SCALAR_SLICES
+from envs.starcraft2.settings import StarCraft2Settings
 from envs.starcraft2.vector_env import StarCraft2VectorEnv
 from tests.starcraft2_standin.install import install
 
@@ -47,10 +48,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     calls: tuple[list[Any], list[Any]] = ([], [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SC2PATH", str(folder))
-        env = StarCraft2VectorEnv(
-            map_name="Flat32", opponents=[None], race="terran", opponent_race="zerg", max_game_loops=GAME_LOOPS,
-            replay_directory=replays, seed=3,
-        )  # fmt: skip
+        settings = StarCraft2Settings(
+            map_name="Flat32", race="terran", opponent_race="zerg", max_game_loops=GAME_LOOPS, replay_directory=replays
+        )
+        env = StarCraft2VectorEnv(settings, [None], seed=3)
         try:
             play(env, generator, calls)
         finally:

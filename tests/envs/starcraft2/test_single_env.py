@@ -9,7 +9,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401  # registers the environments
+from envs.errors import UnknownNameError
 from envs.spaces import ACTION_MASK, SCALARS
+from envs.starcraft2.actions import no_op
+from envs.starcraft2.settings import StarCraft2Settings
 from envs.starcraft2.single_env import StarCraft2Env
 
 pytestmark = pytest.mark.usefixtures("stand_in")
@@ -53,6 +56,21 @@ def test_bad_arguments_are_refused() -> None:
         StarCraft2Env(opponent=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="render_mode must be None, got 'human'"):
         StarCraft2Env(render_mode="human")
+    with pytest.raises(UnknownNameError, match="did you mean map_name"):
+        StarCraft2Env(mapname="Flat32")
+
+
+def test_settings_may_be_given_whole_and_changed_by_name() -> None:
+    settings = StarCraft2Settings(map_name="Flat32", max_game_loops=9, score_terms=("spent_minerals",))
+    for changes in ({}, {"max_game_loops": 7}):
+        env = StarCraft2Env(settings=settings, **changes)
+        assert env.reward_term_names == ("win_loss", "spent_minerals")
+        env.reset()
+        action = no_op(512)
+        action[1] = 99
+        *_, truncated, info = env.step(action)
+        assert (truncated, info["elapsed_steps"]) == (True, changes.get("max_game_loops", 9))
+        env.close()
 
 
 def test_it_pickles() -> None:

@@ -16,10 +16,9 @@ from envs.starcraft2.functions import FUNCTION_BY_NAME
 from envs.starcraft2.limits import ActionLimits
 from envs.starcraft2.process_settings import ProcessSettings
 from envs.starcraft2.scalars import SCALAR_SLICES, SCORE_NAMES, SHARED_SIZE
-from envs.starcraft2.vector_env import StarCraft2VectorEnv
 from tests.envs.starcraft2.stand_in_games import (
-    SMALL_MAP,
     copied,
+    make_env,
     no_ops,
     play_until_finished,
     random_actions,
@@ -306,7 +305,7 @@ def test_mini_games_give_their_score() -> None:
     with pytest.raises(
         ValueError, match="MoveToBeacon is a map for one player: expected the opponent 'none', got 'easy'"
     ):
-        StarCraft2VectorEnv(map_name="MoveToBeacon", opponents=["easy"])
+        make_env(["easy"], map_name="MoveToBeacon")
 
 
 def test_few_slots_keep_own_units() -> None:
@@ -333,7 +332,7 @@ def test_growth_of_the_score_is_rewarded_beside_win_and_loss() -> None:
         assert grown > 100
         np.testing.assert_allclose(total, [0, grown / 1000, 0], rtol=1e-3)
     with pytest.raises(UnknownNameError, match="did you mean collected_minerals"):
-        StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy"], score_terms=("collected_mineral",))
+        make_env(["easy"], score_terms=("collected_mineral",))
 
 
 def test_replays_are_saved_and_named(tmp_path: Path) -> None:
@@ -366,7 +365,7 @@ def test_a_replay_that_cannot_be_saved_takes_no_episode_with_it(
         assert "the replay of an episode is not saved" in caplog.text
         assert not env.faults
     with pytest.raises(FileExistsError):
-        StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy"], replay_directory=tmp_path / "replays")
+        make_env(["easy"], replay_directory=tmp_path / "replays")
 
 
 @pytest.mark.parametrize(
@@ -388,16 +387,16 @@ def test_a_replay_that_cannot_be_saved_takes_no_episode_with_it(
 )
 def test_bad_arguments_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        StarCraft2VectorEnv(**{"map_name": SMALL_MAP, "opponents": ["easy"], **settings})
+        make_env(**{"opponents": ["easy"], **settings})
 
 
 def test_what_is_not_installed_is_refused() -> None:
     with pytest.raises(GameNotFoundError, match="CactusValley is not installed"):
-        StarCraft2VectorEnv(map_name="CactusValley", opponents=["easy"])
+        make_env(["easy"], map_name="CactusValley")
     with pytest.raises(GameNotFoundError, match=r"release 4.9.3 needs build"):
-        StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy"], process=ProcessSettings(release="4.9.3"))
+        make_env(["easy"], process=ProcessSettings(release="4.9.3"))
     with pytest.raises(UnknownNameError):
-        StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy"], process=ProcessSettings(release="4.x"))
+        make_env(["easy"], process=ProcessSettings(release="4.x"))
 
 
 def test_another_version_is_refused_unless_it_is_allowed_by_name() -> None:
@@ -413,7 +412,7 @@ def test_another_version_is_refused_unless_it_is_allowed_by_name() -> None:
 
 
 def test_closing_twice_and_pickling() -> None:
-    env = StarCraft2VectorEnv(map_name=SMALL_MAP, opponents=["easy", None], race="zerg", max_game_loops=33, seed=4)
+    env = make_env(["easy", None], race="zerg", max_game_loops=33, seed=4)
     other = pickle.loads(pickle.dumps(env))
     assert (other.num_envs, other.max_game_loops) == (3, 33)
     first, second = env.reset(seed=1)[0], other.reset(seed=1)[0]

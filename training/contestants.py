@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agent.agent import Agent
 from agent.config import AgentConfig
 from agent.interface import AgentSpec
-from training.environment_config import MicroRTSConfig
+from training.environment_config import MicroRTSConfig, as_measured
 from training.environments import make_environment, spec_of
 from training.evaluation import MatchBatch
 from training.policies import AgentPolicy, Policy, RandomPolicy, play_episodes
@@ -106,7 +106,7 @@ class ScriptedContestant:
 
 def _play(contestant: AgentContestant | RandomContestant, batch: MatchBatch) -> Array:
     environment = make_environment(
-        batch.environment,
+        as_measured(batch.environment, batch.contestant, batch.mode),
         batch.num_games,
         seed=batch.seed,
         opponents=[batch.opponent] * batch.num_games,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import tyro
@@ -73,6 +73,8 @@ class StarCraft2Config:
     """Orders in any five seconds; None for no limit."""
     min_delay: int = 1
     """Least game loops between two decisions."""
+    hide_opponent_race: float = 0.1
+    """Probability that an episode of training does not tell the opponent's race; games that measure strength do."""
     release: str | None = None
     """Of the game, such as 4.10.0; by default the newest that is installed."""
     episodes_per_process: int = 100
@@ -83,6 +85,8 @@ class StarCraft2Config:
     """Where replays are saved, if anywhere."""
     replay_interval: int = 100
     """Every how many episodes of a game one is saved."""
+    replay_label: str = ""
+    """Who plays, for the names of replays; evaluation puts agent and mode there."""
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -108,6 +112,13 @@ class GymnasiumConfig:
 MatchConfig = MicroRTSConfig | StarCraft2Config
 """Games, against opponents unless they are played for a score."""
 EnvironmentConfig = MatchConfig | GymnasiumConfig
+
+
+def as_measured(config: EnvironmentConfig, player: str, mode: str) -> EnvironmentConfig:
+    """Return what is played to measure a player's strength: replays are named after it, and no race is hidden."""
+    if isinstance(config, StarCraft2Config):
+        return replace(config, hide_opponent_race=0.0, replay_label=f"{player}-{mode}")
+    return config
 
 
 def is_scored(config: EnvironmentConfig) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import EvaluationConfig
-from training.environment_config import EnvironmentConfig
+from training.environment_config import EnvironmentConfig, as_measured
 from training.environments import make_environment
 from training.policies import play_episodes
 from training.recording import Player
@@ -34,7 +34,8 @@ class EpisodeBatch:
 
     def run(self, players: Mapping[str, Player]) -> Array:
         """Play the episodes and return their returns [num_games]."""
-        environment = make_environment(self.environment, self.num_games, seed=self.seed)
+        config = as_measured(self.environment, self.player, self.mode)
+        environment = make_environment(config, self.num_games, seed=self.seed)
         try:
             policy = players[self.player].policy(environment, self.mode)
             return play_episodes(environment, policy, seed=self.seed).returns

@@ -56,9 +56,11 @@ def starcraft2_settings(config: StarCraft2Config) -> StarCraft2Settings:
         functions=config.functions,
         score_terms=config.score_terms,
         limits=ActionLimits(max_actions=config.max_actions, min_delay=config.min_delay),
+        hide_opponent_race=config.hide_opponent_race,
         process=_process_settings(config),
         replay_directory=config.replay_directory,
         replay_interval=config.replay_interval,
+        replay_label=config.replay_label,
     )
 
 

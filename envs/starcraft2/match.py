@@ -47,6 +47,7 @@ class MatchSettings:
         episodes_per_process: episodes after which the program is started anew.
         replay_directory: where replays are written; None saves none.
         replay_interval: every how many episodes of a game one is saved.
+        replay_label: who plays as player 0.
         version_guard: refuses games of another version.
     """
 
@@ -59,6 +60,7 @@ class MatchSettings:
     episodes_per_process: int
     replay_directory: Path | None
     replay_interval: int
+    replay_label: str
     version_guard: VersionGuard
 
     @classmethod
@@ -80,6 +82,7 @@ class MatchSettings:
             episodes_per_process=settings.process.episodes_per_process,
             replay_directory=made_directory(settings.replay_directory),
             replay_interval=settings.replay_interval,
+            replay_label=settings.replay_label,
             version_guard=settings.process.version_guard(),
         )
 
@@ -245,6 +248,7 @@ class Match:
         opponent = self.opponent.name if self.opponent else ("self_play" if len(self.players) == 2 else NO_OPPONENT)
         record = ReplayRecord(
             map_name=settings.game_map.name,
+            label=settings.replay_label,
             races=self._race_names,
             opponent=opponent,
             result=_RESULT_WORDS[self.players[0].outcome] if finished else "unfinished",

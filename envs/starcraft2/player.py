@@ -65,7 +65,7 @@ class Player:
             view: what the player sees first.
             masks: which functions can be called in this version of the game.
             map_name: the map.
-            generator: draws the human statistic to follow.
+            generator: draws the human statistic to follow, and whether the opponent's race is hidden.
         """
         self._budget = ActionBudget(self._settings.limits)
         self._masks = masks
@@ -78,6 +78,7 @@ class Player:
             game_info,
             max_entities=len(self._arrays[ENTITY_MASK]),
             statistic=self._followed.shown if self._followed else None,
+            away_race_hidden=generator.random() < self._settings.hide_opponent_race,
         )
         self._last_action = None
         self._seen = None

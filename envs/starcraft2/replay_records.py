@@ -20,6 +20,7 @@ class ReplayRecord:
 
     Attributes:
         map_name: the map.
+        label: who plays as player 1; "" leaves it out.
         races: of player 1 and, where there is one, of player 2 or the opponent.
         opponent: the AI's name, "self_play" or "none".
         result: of player 1: "win", "loss", "tie" or "unfinished".
@@ -29,6 +30,7 @@ class ReplayRecord:
     """
 
     map_name: str
+    label: str = ""
     races: tuple[str, ...]
     opponent: str
     result: str
@@ -39,6 +41,7 @@ class ReplayRecord:
     def file_stem(self, when: datetime) -> str:
         """Return the replay's file name without its ending."""
         words = [
+            *([self.label] if self.label else []),
             self.map_name,
             "-vs-".join(self.races),
             self.opponent,
@@ -54,7 +57,7 @@ class ReplayRecord:
 def save_replay(directory: Path, replay: bytes, record: ReplayRecord) -> Path:
     """Write a replay and, beside it, its record as JSON; return the replay's path.
 
-    The name tells map, races, opponent, result, length and time (UTC); a number is added where that exists.
+    The name tells who plays, map, races, opponent, result, length and time (UTC); a number is added where that exists.
 
     Raises:
         OSError: if the folder is not writable or the disk is full; nothing is left behind then.

@@ -247,9 +247,14 @@ class _Converter:
             for first in range(0, len(plan), self._settings.decisions_per_shard):
                 rows = list(islice(decisions, self._settings.decisions_per_shard))
                 part = replace(header, first_decision=first, is_last=first + len(rows) == len(plan))
-                target = self._output / f"{stem}_player{header.player_id}_{len(written):04d}.npz"
+                target = self._shard_path(stem, header.player_id, len(written))
                 written.append(self._write(target, part, statistic, rows))
                 left_out.update(count_left_out(rows))
+            # An earlier conversion of the same game may have left more.
+            for number in count(len(written)):
+                if not (left := self._shard_path(stem, header.player_id, number)).exists():
+                    break
+                left.unlink()
         except BaseException:  # half a game is none
             for shard in written:
                 shard.unlink()
@@ -258,6 +263,9 @@ class _Converter:
         self._report.decisions += len(plan)
         self._report.views += 1
         self._report.left_out.update(left_out)
+
+    def _shard_path(self, stem: str, player_id: int, number: int) -> Path:
+        return self._output / f"{stem}_player{player_id}_{number:04d}.npz"
 
     def _write(
         self, target: Path, header: ShardHeader, statistic: HumanStatistic, rows: Sequence[RecordedDecision]

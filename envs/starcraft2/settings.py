@@ -37,9 +37,12 @@ class StarCraft2Settings:
         score_terms: entries of the game's score (`scalars.SCORE_NAMES` and `SCORE_DETAIL_NAMES`) whose growth, in
             thousands, are further terms of the reward.
         limits: how often an agent may act.
+        hide_opponent_race: probability that an episode does not tell a player its opponent's race (AlphaStar's
+            training: 0.1).
         process: how the game's processes are started, watched and renewed.
         replay_directory: where replays are saved; None saves none.
         replay_interval: every how many episodes of a game one is saved.
+        replay_label: who plays as player 0, for names and records of replays.
 
     Raises:
         UnknownNameError: if there is no such race, function or entry of the score.
@@ -56,9 +59,11 @@ class StarCraft2Settings:
     functions: Sequence[str] = ()
     score_terms: Sequence[str] = ()
     limits: ActionLimits = field(default_factory=ActionLimits)
+    hide_opponent_race: float = 0.0
     process: ProcessSettings = field(default_factory=ProcessSettings)
     replay_directory: str | Path | None = None
     replay_interval: int = 1
+    replay_label: str = ""
 
     def __post_init__(self) -> None:
         """Check everything that needs no game."""
@@ -66,6 +71,8 @@ class StarCraft2Settings:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, got {value}")
+        if not 0 <= self.hide_opponent_race <= 1:
+            raise ValueError(f"hide_opponent_race must be a probability from 0 to 1, got {self.hide_opponent_race}")
         for race in (self.race, self.opponent_race):
             check_name("race", race, RACES)
         allowed_functions(self.functions)

@@ -19,13 +19,20 @@ from training import cli
 from training.checkpoint_compatibility import check_compatible
 from training.checkpoint_errors import CheckpointMismatchError
 from training.config import TrainConfig, from_dict, to_dict
-from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config, is_scored
+from training.environment_config import (
+    NO_OPPONENT,
+    SELF_PLAY,
+    GymnasiumConfig,
+    StarCraft2Config,
+    as_measured,
+    is_scored,
+)
 from training.environments import check_opponents, check_same_game, make_environment, opponents_of, place_of, spec_of
 from training.options import EvaluateOptions, prepare_evaluation
 from training.recipes import RECIPES
 from training.rollout import Rollout
 from training.run import environment_spec, load_agent, run_training
-from training.starcraft2_games import on_map
+from training.starcraft2_games import on_map, starcraft2_settings
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -149,7 +156,9 @@ def test_the_command_trains_evaluates_and_leaves_replays(
     arguments += ["--actors.unroll-length", "4", "--environment.max-steps", "300", "--evaluation.max-steps", "300"]
     assert cli.main([*arguments, "--evaluation.games", "2"]) == 0
     assert "not StarCraft II), win rates" in capsys.readouterr().out
-    assert list((directory / "games").rglob("*.SC2Replay"))
+    replays = [path.name for path in (directory / "games").rglob("*.SC2Replay")]
+    for player in ("trained", "untrained"):
+        assert sum(name.startswith(f"stand-in_{player}-sampled_Flat32_") for name in replays) == 2
     played = json.loads((directory / "evaluation.json").read_text())
     assert [(row["agent"], row["opponent"]) for row in played] == [("trained", "very_easy"), ("untrained", "very_easy")]
     assert "STANDIN" in played[0]["map"]
@@ -167,6 +176,14 @@ def test_chance_plays_against_an_ai_and_for_the_score_of_a_mini_game(
     assert "mean return" in capsys.readouterr().out
     assert cli.main(["evaluate", *directory, "--map", "MoveToBeacon", "--opponents", "easy"]) == 2
     assert "MoveToBeacon has no opponents" in capsys.readouterr().err
+
+
+def test_the_opponents_race_is_hidden_in_training_only(stand_in: Path) -> None:
+    assert starcraft2_settings(StarCraft2Config()).hide_opponent_race == 0.1
+    measured = as_measured(StarCraft2Config(hide_opponent_race=1.0), "runs/one", "greedy")
+    assert isinstance(measured, StarCraft2Config)
+    assert (measured.hide_opponent_race, measured.replay_label) == (0.0, "runs/one-greedy")
+    assert as_measured(GymnasiumConfig(), "a", "greedy") == GymnasiumConfig()
 
 
 def test_evaluate_starts_few_games_at_once(stand_in: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from envs.starcraft2.replay_records import ReplayRecord, save_replay
 
 RECORD: dict[str, Any] = {
+    "label": "trained-greedy",
     "map_name": "Simple64",
     "races": ("terran", "zerg"),
     "opponent": "very_hard:macro",
@@ -22,7 +23,7 @@ RECORD: dict[str, Any] = {
 
 def test_the_name_tells_what_the_replay_shows(tmp_path: Path) -> None:
     path = save_replay(tmp_path / "replays", b"data", ReplayRecord(**RECORD))
-    expected = r"Simple64_terran-vs-zerg_very_hard-macro_win_12034loops_\d{8}T\d{6}Z.SC2Replay"
+    expected = r"trained-greedy_Simple64_terran-vs-zerg_very_hard-macro_win_12034loops_\d{8}T\d{6}Z.SC2Replay"
     assert re.fullmatch(expected, path.name)
     assert path.read_bytes() == b"data"
     stored = json.loads(path.with_suffix(".json").read_text())
@@ -36,7 +37,7 @@ def test_replays_of_the_same_second_do_not_replace_each_other(tmp_path: Path) ->
 
 
 def test_odd_names_stay_in_the_directory_and_the_stand_in_is_marked(tmp_path: Path) -> None:
-    record = ReplayRecord(**{**RECORD, "map_name": "../odd map", "version": {"game": "stand-in game"}})
+    record = ReplayRecord(**{**RECORD, "label": "", "map_name": "../odd map", "version": {"game": "stand-in game"}})
     path = save_replay(tmp_path, b"", record)
     assert path.parent == tmp_path
     assert path.name.startswith("stand-in_..-odd-map_")

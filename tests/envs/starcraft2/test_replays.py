@@ -238,6 +238,18 @@ def test_replays_of_the_same_name_do_not_overwrite_each_other(played: Played, tm
     assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == sorted(names)
 
 
+def test_a_new_conversion_leaves_nothing_of_the_one_before(played: Played, tmp_path: Path) -> None:
+    stem = played.replay.stem
+    others = [tmp_path / f"{stem}_player1_{name}.npz" for name in ("notes", "2_player1_0001")]
+    for other in others:
+        other.touch()
+    for size in (20, 1000):
+        settings = ReplaySettings(decisions_per_shard=size)
+        report = convert_replays([played.replay], tmp_path, directory=played.folder, settings=settings)
+        assert {*report.shards, *others} == set(tmp_path.iterdir())
+    assert len(report.shards) == 2
+
+
 def test_half_a_game_is_not_left_behind(played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
 

@@ -318,6 +318,20 @@ def test_few_slots_keep_own_units() -> None:
             observation, *_ = env.step(random_actions(env, observation, step))
 
 
+@pytest.mark.parametrize(("probability", "found"), [(0.0, {True}), (0.5, {True, False}), (1.0, {False})])
+def test_the_opponents_race_is_shown_or_hidden_for_whole_episodes(probability: float, found: set[bool]) -> None:
+    shown = set()
+    with vector_env([None], hide_opponent_race=probability) as env:
+        for seed in range(4):
+            observation, _ = env.reset(seed=seed)
+            before = observation[SCALARS][:, SCALAR_SLICES["away_race"]].any(1).tolist()
+            observation, *_ = env.step(no_ops(env))
+            assert observation[SCALARS][:, SCALAR_SLICES["away_race"]].any(1).tolist() == before
+            assert observation[SCALARS][:, SCALAR_SLICES["home_race"]].any(1).all()
+            shown |= set(before)
+    assert shown == found
+
+
 def test_growth_of_the_score_is_rewarded_beside_win_and_loss() -> None:
     with vector_env(["very_easy"], score_terms=("collected_minerals", "spent_minerals")) as env:
         assert env.reward_term_names == ("win_loss", "collected_minerals", "spent_minerals")
@@ -377,6 +391,7 @@ def test_a_replay_that_cannot_be_saved_takes_no_episode_with_it(
         ({"num_threads": 0}, "num_threads must be positive"),
         ({"replay_interval": -1}, "replay_interval must be positive"),
         ({"reward_weights": [1.0, 2.0]}, "reward_weights must be finite"),
+        ({"hide_opponent_race": 1.1}, "hide_opponent_race must be a probability"),
         ({"race": "teran"}, "did you mean terran"),
         ({"opponents": ["veryeasy"]}, "did you mean very_easy"),
         ({"map_name": "Simple46"}, "did you mean Simple"),

@@ -31,6 +31,8 @@ class RecordOptions:
 
     players: tuple[str, ...]
     """Names of AIs; each plays each other one, on both sides in turn."""
+    opponents: tuple[str, ...] = ()
+    """More AIs, which play the players above, but not each other."""
     output: Path
     """A folder for the recording."""
     map_path: Annotated[str, tyro.conf.arg(name="map")] = "maps/16x16/basesWorkers16x16A.xml"
@@ -67,9 +69,10 @@ def plan_games(options: RecordOptions) -> list[tuple[int, tuple[str, str], int]]
     """
     players = tuple(dict.fromkeys(options.players))
     pairs = list((itertools.combinations_with_replacement if options.mirror else itertools.combinations)(players, 2))
+    pairs += itertools.product(players, [name for name in dict.fromkeys(options.opponents) if name not in players])
     if not pairs or options.games < 1:
         raise ConfigError(
-            f"there is nothing to play: expected two players or --mirror, and games of at least 1, got "
+            f"there is nothing to play: expected two players, --opponents or --mirror, and games of at least 1, got "
             f"{', '.join(options.players) or 'nobody'} and {options.games}"
         )
     for name, least in (("seed", 0), ("max_steps", 1), ("games_per_shard", 1)):
@@ -97,13 +100,16 @@ def open_recording(options: RecordOptions) -> tuple[RecordingWriter, list[Record
         GameNotFoundError: if the game is not installed.
     """
     games = plan_games(options)
-    environment = MicroRTSConfig(map_path=options.map_path, opponents=options.players, max_steps=options.max_steps)
+    environment = MicroRTSConfig(
+        map_path=options.map_path, opponents=options.players + options.opponents, max_steps=options.max_steps
+    )
     check_opponents(environment)
     header = {
         "game": game_build(environment),
         "layout": asdict(environment_spec(environment)),
         "max_steps": options.max_steps,
         "players": list(dict.fromkeys(options.players)),
+        "opponents": list(dict.fromkeys(options.opponents)),
         "games": options.games,
         "mirror": options.mirror,
         "random_orders": options.random_orders,

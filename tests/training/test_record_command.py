@@ -58,6 +58,13 @@ def test_all_pairs_play_on_both_sides() -> None:
     )
 
 
+def test_opponents_play_the_players_and_not_each_other() -> None:
+    games = plan_games(options(Path(), players=("CoacAI",), opponents=("WorkerRush", "PassiveAI", "CoacAI")))
+    pairs = {frozenset(players) for _, players, _ in games}
+    assert pairs == {frozenset(("CoacAI", "WorkerRush")), frozenset(("CoacAI", "PassiveAI"))}
+    assert len(games) == 4
+
+
 def test_recordings_do_not_depend_on_processes_or_interruptions(tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert record(options(whole, workers=2)) is not None
@@ -109,7 +116,7 @@ def test_a_game_that_fails_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"players": ("CoacAI", "CoacAI")}, "expected two players or --mirror"),
+        ({"players": ("CoacAI", "CoacAI")}, "expected two players, --opponents or --mirror"),
         ({"games": 0}, "games of at least 1"),
         ({"players": ("CoacAI", "WorkrRush")}, "did you mean WorkerRush"),
         ({"map_path": "maps/8x8/basesWorker8x8A.xml"}, "did you mean maps/8x8/basesWorkers8x8A.xml"),

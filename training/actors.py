@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import threading
 import time
@@ -12,83 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psutil
-import torch
 
 from agent.agent import Agent
 from envs.errors import GameError
-from training.config import TrainConfig, from_dict, to_dict
-from training.environments import check_same_game, game_build, make_environment, opponents_of, seats_of, spec_of
-from training.league import Deal, League
+from training.config import TrainConfig, to_dict
+from training.environments import game_build
+from training.league import League
 from training.ray_cluster import kill_actor, ray, start_ray, stop_ray
-from training.rollout import Episode, Rollout
+from training.rollout_actor import RolloutActor, Unroll, arrays_of
 from training.sources import ActorError, Experience
-from training.step_timer import StepTimer
-from training.training_games import TrainingGames
-from training.trajectory import Trajectory
 
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _MOST_FAILURES_IN_A_ROW = 5
-_MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Unroll:
-    """What an actor sends: an unroll of all its games, finished episodes, and figures about its making."""
-
-    trajectory: Trajectory
-    episodes: list[Episode]
-    playing_seconds: float
-    waiting_seconds: float
-    environment_step_ms: float
-    game_restarts: int
-    rss_mib: float
-
-
-class RolloutActor:
-    """Plays a batch of games in a process of its own, on one CPU thread."""
-
-    def __init__(self, config: dict[str, Any], seed: int, seat: int, game: dict[str, Any]) -> None:
-        self._config, self._seed, self._seat, self._game = config, seed, seat, game
-
-    def start(self) -> int:
-        """Start the games and return the id of this process."""
-        # Not done when the actor is made: Ray passes on the text of an error there, but not the error.
-        torch.set_num_threads(1)
-        run = from_dict(self._config)
-        num_games = run.actors.games_per_actor
-        opponents = opponents_of(run.environment, num_games, first_game=self._seat * num_games)
-        games = make_environment(run.environment, num_games, seed=self._seed, opponents=opponents)
-        self._timer = StepTimer(games)
-        self._games = TrainingGames(self._timer, seats_of(run.environment, opponents))
-        self._agent = Agent(spec_of(games), run.agent)
-        length, stream = run.actors.unroll_length, self._seat * games.num_envs
-        self._rollout = Rollout(self._games, self._agent, unroll_length=length, seed=self._seed, first_stream=stream)
-        check_same_game(games, self._game)
-        self._version, self._idle_since = -1, time.perf_counter()
-        return os.getpid()
-
-    def unroll(self, weights: dict[str, np.ndarray[Any, Any]], version: int, deal: Deal) -> Unroll:
-        """Return one unroll played with these weights, whose new episodes are against opponents that are dealt so."""
-        start = time.perf_counter()
-        if version != self._version:
-            self._agent.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-            self._version = version
-        self._games.take_up(deal)
-        trajectory, episodes = self._rollout.collect(version)
-        end = time.perf_counter()
-        waited, self._idle_since = start - self._idle_since, end
-        return Unroll(
-            trajectory=trajectory,
-            episodes=episodes,
-            playing_seconds=end - start,
-            waiting_seconds=waited,
-            environment_step_ms=self._timer.take_milliseconds(),
-            game_restarts=self._timer.take_restarts(),
-            rss_mib=psutil.Process().memory_info().rss / _MIB,
-        )
 
 
 @dataclass
@@ -128,6 +64,7 @@ class RaySource:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._restarts = 0
+        self._snapshots: dict[int, Any] = {}
         self._num_started = 0
         self._feeder = threading.Thread(target=self._feed, name="actor-feeder", daemon=True)
         start_ray(config.actors.num_actors)
@@ -168,13 +105,16 @@ class RaySource:
         Raises:
             ActorError: if Ray has ended.
         """
-        weights = {name: value.detach().cpu().numpy() for name, value in agent.state_dict().items()}
         try:
-            reference = ray.put(weights)
+            reference = ray.put(arrays_of(agent.state_dict()))
+            self._snapshots = {
+                past: reference if past == version else self._snapshots.get(past) or ray.put(arrays_of(weights))
+                for past, weights in self._league.snapshots.items()
+            }
         except (ray.exceptions.RayError, RuntimeError, OSError) as error:
             raise ActorError(f"Ray does not take new weights: {_summary(error)}") from error
         # One assignment: the feeder must not see new weights with an old number.
-        self._newest = (reference, version, self._league.deal())
+        self._newest = (reference, version, self._league.deal(), self._snapshots)
         if self._feeder.ident is None:
             self._feeder.start()
 

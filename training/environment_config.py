@@ -18,7 +18,7 @@ class MicroRTSConfig:
     """A map of the game, or the file of one of your own."""
     opponents: tuple[str, ...] = ("RandomBiasedAI",)
     """Built-in AIs, dealt out over pairs of games in turn; name one twice to meet it twice as often. self_play is the
-    agent itself: the pair is then one game, and both its sides learn."""
+    agent itself: the pair is then one game, and both its sides learn. past_self is the agent as it once was."""
     max_steps: int = 2000
     """Game steps after which a game is truncated."""
     skip_idle_steps: bool = True
@@ -37,8 +37,8 @@ class MicroRTSConfig:
         return (0, 1)
 
 
-SELF_PLAY, NO_OPPONENT = "self_play", "none"
-"""Stand for the opponent where the agent plays against itself, and where there is none."""
+SELF_PLAY, PAST_SELF, NO_OPPONENT = "self_play", "past_self", "none"
+"""Stand for the opponent where the agent plays against itself, an earlier checkpoint of itself, and nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class StarCraft2Config:
     """Of the agent: terran, zerg, protoss or random."""
     opponents: tuple[str, ...] = ("very_easy",)
     """Built-in AIs, very_easy to cheat_insane, alone or with a build and a race as in hard:macro:zerg; self_play is the
-    agent itself, none is for maps with one player. Dealt out over pairs of games in turn."""
+    agent itself, past_self the agent as it once was, none is for maps with one player. Dealt out over pairs of games
+    in turn."""
     opponent_race: str = "random"
     """Of opponents that do not name theirs."""
     max_steps: int = 28_800

@@ -10,6 +10,7 @@ from agent.interface import AgentSpec
 from envs.errors import GameVersionError
 from training.environment_config import (
     NO_OPPONENT,
+    PAST_SELF,
     SELF_PLAY,
     EnvironmentConfig,
     GymnasiumConfig,
@@ -94,11 +95,11 @@ def seats_of(config: EnvironmentConfig, opponents: Sequence[str]) -> Seats:
 
 
 def league_of(config: EnvironmentConfig, league: LeagueConfig) -> League:
-    """Return the league of the AIs that the config names."""
+    """Return the league of those that the config names."""
     if isinstance(config, GymnasiumConfig):
         return League(league, ())
-    ais = [name for name in config.opponents if name not in (SELF_PLAY, NO_OPPONENT)]
-    return League(league, ais, config.sides)
+    ais = [name for name in config.opponents if name not in (SELF_PLAY, PAST_SELF, NO_OPPONENT)]
+    return League(league, ais, config.sides, with_past_selves=PAST_SELF in config.opponents)
 
 
 def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None = None) -> None:
@@ -123,7 +124,7 @@ def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None =
     from envs.microrts.ais import ai_factory
 
     for opponent in dict.fromkeys(opponents):
-        if are_given or opponent != SELF_PLAY:
+        if are_given or opponent not in (SELF_PLAY, PAST_SELF):
             ai_factory(opponent)
 
 

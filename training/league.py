@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from training.environment_config import PAST_SELF
+
 Array = NDArray[np.float64]
 Priority = Literal["hard", "variance"]
+_Name = TypeVar("_Name", str, int)
 
 _PRIOR_GAMES = 2.0
 """Games that count from the start, half of them won: one game says little."""
@@ -36,6 +39,10 @@ class LeagueConfig:
     """Share of play that follows the mix as it is, whatever the win rates, so that nobody is forgotten."""
     payoff_decay: float = 0.99
     """What the record against an opponent keeps at each further game; 0.99 remembers about the last hundred."""
+    snapshot_interval_updates: int = 200
+    """Updates after which the agent is frozen again, where environment.opponents names past_self."""
+    max_snapshots: int = 8
+    """Past selves that are kept; the one that is beaten most surely makes room."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -43,6 +50,9 @@ class LeagueConfig:
             raise ValueError(f"league.mix_share must lie between 0 and 1, got {self.mix_share}")
         if not 0.0 < self.payoff_decay <= 1.0:
             raise ValueError(f"league.payoff_decay must be above 0 and at most 1, got {self.payoff_decay}")
+        for name in ("snapshot_interval_updates", "max_snapshots"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"league.{name} must be at least 1, got {getattr(self, name)}")
         if self.hardness <= 0:
             raise ValueError(f"league.hardness must be positive, got {self.hardness}")
 
@@ -108,6 +118,10 @@ class Payoff:
     def _record(self, opponent: str, side: int) -> Array:
         return self._records.get((opponent, side), np.zeros(4))
 
+    def forget(self, opponent: str) -> None:
+        """Drop the records against an opponent."""
+        self._records = {key: record for key, record in self._records.items() if key[0] != opponent}
+
     def state_dict(self) -> list[list[Any]]:
         """Return the records as plain values."""
         return [[opponent, side, *record.tolist()] for (opponent, side), record in self._records.items()]
@@ -123,18 +137,35 @@ class Deal:
 
     Attributes:
         ais: for each side the share of episodes of each AI; None leaves every game to the AI that it has.
+        past_selves: the share of episodes of each past self, by version.
     """
 
     ais: tuple[Mapping[str, float], ...] | None = None
+    past_selves: Mapping[int, float] = field(default_factory=dict)
 
     def draw_ai(self, side: int, generator: np.random.Generator) -> str | None:
         """Return an AI for the next episode of a game in which the agent plays a side, or None to keep that it has."""
         return None if self.ais is None else _draw(self.ais[side], generator)
 
+    def draw_past_self(self, generator: np.random.Generator) -> int:
+        """Return the version of a past self for the next episodes.
 
-def _draw(shares: Mapping[str, float], generator: np.random.Generator) -> str:
+        Raises:
+            ValueError: if there is none.
+        """
+        if not self.past_selves:
+            raise ValueError("there is no past self to play against: freeze the agent before its first games")
+        return _draw(self.past_selves, generator)
+
+
+def _draw(shares: Mapping[_Name, float], generator: np.random.Generator) -> _Name:
     names = tuple(shares)
     return names[int(generator.choice(len(names), p=np.array([shares[name] for name in names])))]
+
+
+def past_self_name(version: int) -> str:
+    """Return the name of a past self as an opponent."""
+    return f"{PAST_SELF}@{version}"
 
 
 class League:
@@ -144,51 +175,95 @@ class League:
         config: see `LeagueConfig`.
         ais: the AIs of the mix, as often as they are in it; may be empty.
         sides: the sides that the agent plays against them.
+        with_past_selves: whether it meets past selves too.
+
+    Attributes:
+        snapshots: weights of the past selves by version, the update after which they were frozen; oldest first.
     """
 
-    def __init__(self, config: LeagueConfig, ais: Iterable[str], sides: Sequence[int] = (0, 1)) -> None:
-        self.config, self.mix, self.sides = config, Counter(ais), tuple(sides)
+    def __init__(
+        self, config: LeagueConfig, ais: Iterable[str], sides: Sequence[int] = (0, 1), *, with_past_selves: bool = False
+    ) -> None:
+        self.config, self.mix, self.sides, self.with_past_selves = config, Counter(ais), tuple(sides), with_past_selves
         self.payoff = Payoff(config.payoff_decay)
+        self.snapshots: dict[int, Any] = {}
 
     def add(self, opponent: str, side: int, outcome: int, length: int) -> None:
         """Take in a finished game: outcome +1, 0, -1 for the agent on its side, and its game steps."""
-        if opponent in self.mix:
+        if opponent in self.mix or opponent in map(past_self_name, self.snapshots):
             self.payoff.add(opponent, side, outcome, length)
+
+    def is_due(self, version: int) -> bool:
+        """Return whether the agent of this version is to become a past self."""
+        if not self.with_past_selves or version in self.snapshots:
+            return False
+        return not self.snapshots or version % self.config.snapshot_interval_updates == 0
+
+    def freeze(self, version: int, weights: Any) -> None:
+        """Make the agent a past self; where there are too many, let go of the one that is beaten most surely."""
+        while len(self.snapshots) >= self.config.max_snapshots:
+            weakest = max(self.snapshots, key=self._past_rate)
+            del self.snapshots[weakest]
+            self.payoff.forget(past_self_name(weakest))
+        self.snapshots[version] = weights
+
+    def _past_rate(self, version: int) -> float:
+        return float(np.mean([self.payoff.win_rate(past_self_name(version), side) for side in (0, 1)]))
 
     def shares(self, side: int) -> dict[str, float]:
         """Return the share of play, in game steps, that each AI of the mix is to have on a side."""
-        rates = [self.payoff.win_rate(name, side) for name in self.mix]
-        weights = priorities(rates, self.config.priority, hardness=self.config.hardness)
-        shares = prioritised_shares(list(self.mix.values()), weights, self.config.mix_share)
-        return dict(zip(self.mix, shares.tolist(), strict=True))
+        return self._shares(self.mix, [self.payoff.win_rate(name, side) for name in self.mix])
+
+    def past_shares(self) -> dict[int, float]:
+        """Return the share of play, of that against past selves, that each of them is to have."""
+        return self._shares(dict.fromkeys(self.snapshots, 1), [self._past_rate(version) for version in self.snapshots])
+
+    def _shares(self, mix: Mapping[_Name, int], win_rates: Sequence[float]) -> dict[_Name, float]:
+        weights = priorities(win_rates, self.config.priority, hardness=self.config.hardness)
+        shares = prioritised_shares(list(mix.values()), weights, self.config.mix_share)
+        return dict(zip(mix, shares.tolist(), strict=True))
 
     def deal(self) -> Deal:
         """Return how often each opponent is to be met from now on."""
-        if self.config.deal == "in_turn" or not self.mix:
-            return Deal()
-        return Deal(ais=tuple(self._episode_shares(side) for side in self.sides))
+        ais = None
+        if self.config.deal == "prioritised" and self.mix:
+            ais = tuple(self._ai_episodes(side) for side in self.sides)
+        return Deal(ais, self._past_episodes() if self.snapshots else {})
 
-    def _episode_shares(self, side: int) -> dict[str, float]:
-        # Drawn by their share of play, opponents of long games would have more of it than that.
-        rates = {name: share / self.payoff.mean_length(name, side) for name, share in self.shares(side).items()}
-        total = sum(rates.values())
-        return {name: rate / total for name, rate in rates.items()}
+    def _ai_episodes(self, side: int) -> dict[str, float]:
+        shares = self.shares(side)
+        return _of_episodes(shares, [self.payoff.mean_length(name, side) for name in shares])
+
+    def _past_episodes(self) -> dict[int, float]:
+        shares = self.past_shares()
+        names = [past_self_name(version) for version in shares]
+        return _of_episodes(shares, [sum(self.payoff.mean_length(name, side) for side in (0, 1)) for name in names])
 
     def metrics(self) -> dict[str, float]:
-        """Return win rate and share of play of each AI, means over the sides; nothing where they are dealt in turn."""
-        if self.config.deal == "in_turn":
-            return {}
+        """Return win rates and shares of play of those whom the league deals, means over the sides."""
         metrics = {}
-        for name in self.mix:
+        for name in self.mix if self.config.deal == "prioritised" else ():
             rates = [self.payoff.win_rate(name, side) for side in self.sides]
             metrics[f"league/payoff/{name}"] = float(np.mean(rates))
             metrics[f"league/share/{name}"] = float(np.mean([self.shares(side)[name] for side in self.sides]))
+        if self.snapshots:
+            past = [self._past_rate(version) for version in self.snapshots]
+            metrics[f"league/payoff/{PAST_SELF}"] = float(np.mean(past))
+            metrics[f"league/payoff/hardest_{PAST_SELF}"] = min(past)
+            metrics["league/past_selves"] = float(len(past))
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an exact resume needs."""
-        return {"payoff": self.payoff.state_dict()}
+        return {"payoff": self.payoff.state_dict(), "snapshots": dict(self.snapshots)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; opponents that are not in the mix any more do no harm."""
         self.payoff.load_state_dict(state["payoff"])
+        self.snapshots = dict(state.get("snapshots", {}))
+
+
+def _of_episodes(shares: Mapping[_Name, float], lengths: Sequence[float]) -> dict[_Name, float]:
+    """Return shares of episodes that make these shares of play: whose games are long begins fewer."""
+    rates = [share / length for share, length in zip(shares.values(), lengths, strict=True)]
+    return {name: rate / sum(rates) for name, rate in zip(shares, rates, strict=True)}

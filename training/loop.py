@@ -51,7 +51,10 @@ class EpisodeStatistics:
     def add(self, experience: Experience) -> None:
         """Take in the finished episodes of a batch."""
         for episode in experience.episodes:
-            self.recent[episode.opponent].append((episode.episodic_return, episode.length, episode.outcome))
+            # Past selves come and go: together they are one opponent.
+            self.recent[episode.opponent.partition("@")[0]].append(
+                (episode.episodic_return, episode.length, episode.outcome)
+            )
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes, and the training win rate against each opponent."""
@@ -90,6 +93,7 @@ def training_loop(
     The caller logs, saves checkpoints and may stop at any yield; `progress` and `league` are updated in place.
     """
     statistics = EpisodeStatistics()
+    freeze_if_due(league, agent, progress.updates)
     source.publish(agent, progress.updates)
     while progress.share(config) < 1.0:
         start = time.perf_counter()
@@ -105,6 +109,7 @@ def training_loop(
         progress.game_steps += steps
         progress.decisions += sum(len(t.observations.decision["action"]) for t in experience.trajectories)
         progress.episodes += len(experience.episodes)
+        freeze_if_due(league, agent, progress.updates)
         source.publish(agent, progress.updates)
         end = time.perf_counter()
         progress.seconds += end - start
@@ -118,6 +123,12 @@ def training_loop(
             "rollout/observations_per_second": sum(t.num_steps for t in experience.trajectories) / (end - start),
         }
         yield Update(progress, metrics)
+
+
+def freeze_if_due(league: League, agent: Agent, version: int) -> None:
+    """Let the agent become one of its own opponents, where the league wants one of this version."""
+    if league.is_due(version):
+        league.freeze(version, {name: value.detach().cpu().clone() for name, value in agent.state_dict().items()})
 
 
 def policy_lag(experience: Experience, version: int) -> float:

@@ -60,11 +60,11 @@ class LocalSource:
         opponents = opponents_of(config.environment, config.actors.games_per_actor)
         games = make_environment(config.environment, len(opponents), seed=config.seed, opponents=opponents)
         self._timer = StepTimer(games)
-        self._games = TrainingGames(self._timer, seats_of(config.environment, opponents))
         self._league = league
         # Acting is on the CPU; a learner on a GPU keeps its own copy of the weights.
         self._agent = agent if agent.value_bias.device.type == "cpu" else copy.deepcopy(agent).cpu()
-        self._games.take_up(league.deal())
+        self._games = TrainingGames(self._timer, seats_of(config.environment, opponents), self._agent)
+        self._take_up_deal()
         self._rollout = Rollout(self._games, self._agent, unroll_length=config.actors.unroll_length, seed=config.seed)
         self._unrolls_per_update = config.unrolls_per_update
         self._version = 0
@@ -86,12 +86,15 @@ class LocalSource:
         if agent is not self._agent:
             self._agent.load_state_dict(agent.state_dict())
         self._version = version
-        self._games.take_up(self._league.deal())
+        self._take_up_deal()
 
     def restart(self, seed: int) -> None:
         """Begin new episodes from a seed."""
-        self._games.take_up(self._league.deal())
+        self._take_up_deal()
         self._rollout.restart(seed)
+
+    def _take_up_deal(self) -> None:
+        self._games.take_up(self._league.deal(), self._league.snapshots.__getitem__)
 
     def close(self) -> None:
         """End all games."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.environment_config import NO_OPPONENT, SELF_PLAY, StarCraft2Config
+from training.environment_config import NO_OPPONENT, PAST_SELF, SELF_PLAY, StarCraft2Config
 from training.rollout import BatchedEnvironment
 from training.seats import Seats
 
@@ -26,10 +26,11 @@ def make_starcraft2(config: StarCraft2Config, seats: Seats, *, seed: int) -> Bat
     from envs.starcraft2.vector_env import StarCraft2VectorEnv
 
     games: BatchedEnvironment = StarCraft2VectorEnv(starcraft2_settings(config), seats.opponents, seed=seed)
-    if games.num_envs != len(seats.names):
+    if games.num_envs != seats.num_environment_rows:
         games.close()
         raise ValueError(
-            f"{config.map_name} is a map for one player: expected the opponent {NO_OPPONENT}, got {SELF_PLAY}"
+            f"{config.map_name} is a map for one player: expected the opponent {NO_OPPONENT}, got "
+            f"{', '.join(dict.fromkeys(seats.names))}"
         )
     return games
 
@@ -92,7 +93,7 @@ def check_starcraft2_opponents(opponents: Sequence[str], *, ais_only: bool = Fal
     from envs.starcraft2.names import parse_opponent
 
     for opponent in dict.fromkeys(opponents):
-        if ais_only or opponent not in (SELF_PLAY, NO_OPPONENT):
+        if ais_only or opponent not in (SELF_PLAY, PAST_SELF, NO_OPPONENT):
             parse_opponent(opponent)
 
 

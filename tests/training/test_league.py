@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from training.league import Deal, League, LeagueConfig, Payoff, priorities, prioritised_shares
+from training.league import Deal, League, LeagueConfig, Payoff, past_self_name, priorities, prioritised_shares
 
 
 def make_league(*ais: str, **config: object) -> League:
@@ -91,6 +91,48 @@ def test_a_deal_in_turn_leaves_games_their_opponents() -> None:
     assert make_league().deal() == Deal()
 
 
+def make_past_league(**config: object) -> League:
+    return League(LeagueConfig(**config), (), with_past_selves=True)  # type: ignore[arg-type]
+
+
+def test_the_agent_is_frozen_at_the_start_and_every_so_many_updates() -> None:
+    league = make_past_league(snapshot_interval_updates=3)
+    for version in range(8):
+        if league.is_due(version):
+            league.freeze(version, f"weights {version}")
+    assert league.snapshots == {0: "weights 0", 3: "weights 3", 6: "weights 6"}
+    late = make_past_league(snapshot_interval_updates=3)
+    assert late.is_due(100)  # a run that takes up past selves on its way has one to begin with
+    assert not make_league().is_due(0)
+
+
+def test_past_selves_that_win_are_met_more_and_the_surest_beaten_makes_room() -> None:
+    league = make_past_league(max_snapshots=3, mix_share=0.3)
+    for version, outcome in ((0, -1), (1, 1), (2, 0)):
+        league.freeze(version, None)
+        for side in (0, 1) * 100:
+            league.add(past_self_name(version), side, outcome, 100)
+    shares = league.past_shares()
+    assert shares[1] == pytest.approx(0.1, abs=1e-3)
+    # What is left goes by (1 - x)^2: nearly 1 to 1/4.
+    assert shares[0] == pytest.approx(0.1 + 0.7 * 0.8, abs=0.01)
+    assert shares[2] == pytest.approx(0.1 + 0.7 * 0.2, abs=0.01)
+    assert league.metrics()["league/payoff/hardest_past_self"] == pytest.approx(0, abs=0.05)
+    assert league.metrics()["league/payoff/past_self"] == pytest.approx(0.5, abs=0.01)
+    generator = np.random.default_rng(0)
+    drawn = [league.deal().draw_past_self(generator) for _ in range(1000)]
+    assert drawn.count(0) / 1000 == pytest.approx(shares[0], abs=0.05)
+    league.freeze(3, None)
+    assert list(league.snapshots) == [0, 2, 3]
+    league.add(past_self_name(1), 0, 1, 100)  # a game that had begun before
+    assert past_self_name(1) not in str(league.state_dict())
+
+
+def test_nobody_can_be_drawn_before_somebody_is_frozen() -> None:
+    with pytest.raises(ValueError, match="there is no past self to play against"):
+        make_past_league().deal().draw_past_self(np.random.default_rng(0))
+
+
 def test_the_state_is_plain_and_restores_everything() -> None:
     league = make_league("Rush", "Turtle")
     league.add("Rush", 0, 1, 70)
@@ -109,6 +151,7 @@ def test_the_state_is_plain_and_restores_everything() -> None:
         ({"mix_share": 1.5}, "mix_share must lie between 0 and 1, got 1.5"),
         ({"payoff_decay": 0.0}, "payoff_decay must be above 0"),
         ({"hardness": 0.0}, "hardness must be positive"),
+        ({"max_snapshots": 0}, "max_snapshots must be at least 1, got 0"),
     ],
 )
 def test_settings_are_checked(changes: dict[str, float], message: str) -> None:

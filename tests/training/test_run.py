@@ -76,10 +76,18 @@ def meets_those_that_win(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, environment=environment, league=LeagueConfig(deal="prioritised"))
 
 
+def meets_past_selves(config: TrainConfig) -> TrainConfig:
+    """Return the run against an AI, itself and past selves, frozen anew at every second update."""
+    environment = MicroRTSConfig(max_steps=20, opponents=("past_self", "self_play", "PassiveAI"))
+    actors = dataclasses.replace(config.actors, games_per_actor=6)
+    league = LeagueConfig(snapshot_interval_updates=2, max_snapshots=2)
+    return dataclasses.replace(config, environment=environment, actors=actors, league=league)
+
+
 @pytest.mark.parametrize(
     "config",
-    [small("gymnasium"), small("tiny"), meets_those_that_win(small("tiny"))],
-    ids=["gymnasium", "tiny", "league"],
+    [small("gymnasium"), small("tiny"), meets_those_that_win(small("tiny")), meets_past_selves(small("tiny"))],
+    ids=["gymnasium", "tiny", "league", "past_selves"],
 )
 def test_a_run_in_two_parts_ends_where_the_whole_run_ends(config: TrainConfig, tmp_path: Path) -> None:
     whole = train_until(config, tmp_path / "whole", 6)
@@ -89,7 +97,9 @@ def test_a_run_in_two_parts_ends_where_the_whole_run_ends(config: TrainConfig, t
     first, second = (load_checkpoint(trained.directory.path) for trained in (whole, parts))
     assert first.step == second.step > 0
     assert_equal_states(first.weights, second.weights)
-    assert first.training_state["league"]["payoff"] or config.league.deal == "in_turn"
+    league = first.training_state["league"]
+    assert league["payoff"] or config.league.deal == "in_turn"
+    assert len(league["snapshots"]) == (2 if "past_self" in getattr(config.environment, "opponents", ()) else 0)
     for state in (first.training_state, second.training_state):
         assert state["progress"].pop("seconds") > 0
     assert_equal_states(first.training_state, second.training_state)

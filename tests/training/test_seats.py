@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.environment_config import NO_OPPONENT, SELF_PLAY
+from training.environment_config import NO_OPPONENT, PAST_SELF, SELF_PLAY
 from training.seats import Seats
 
 
@@ -22,6 +22,19 @@ def test_where_the_game_draws_the_sides_the_agent_is_player_0() -> None:
     assert seats.players == (0, 0, 0)
     assert seats.sides.tolist() == [0, 0, 0, 1]
     assert not Seats.of([NO_OPPONENT] * 2, sides=(0,)).has_ai.any()
+
+
+def test_the_agent_has_one_row_of_two_against_a_past_self_and_alternates() -> None:
+    seats = Seats.of(["Rush", "Rush", PAST_SELF, PAST_SELF, SELF_PLAY, SELF_PLAY, PAST_SELF], sides=(0, 1))
+    assert seats.opponents == ("Rush", "Rush", None, None, None, None)
+    assert seats.sides.tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert seats.games.tolist() == [0, 1, 2, 3, 4, 4, 5]
+    assert seats.environment_rows.tolist() == [0, 1, 2, 5, 6, 7, 8]
+    assert seats.past_rows.tolist() == [3, 4, 9]
+    assert seats.rivals.tolist() == [2, 3, 6]
+    assert seats.num_environment_rows == 10
+    assert seats.has_ai.tolist() == [True, True, False, False, False, False, False]
+    assert Seats.of([PAST_SELF] * 2, sides=(0,)).sides.tolist() == [0, 1]
 
 
 def test_half_a_game_of_self_play_is_refused() -> None:

@@ -115,20 +115,21 @@ def _numbered(column: Array) -> tuple[Array, Array]:
 
 def _decode_columns(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -> Array:
     storages, first = parts["columns"].T
-    book = np.asarray(parts["book"])
-    array = np.empty((rows.stop - rows.start, kind.shape[0]), kind.dtype)
-    if not len(array):
-        return array
-    constant = np.flatnonzero(storages == _CONSTANT)
-    array[:, constant] = book[first[constant]]
+    length, book = rows.stop - rows.start, np.asarray(parts["book"])
+    if not length or not len(storages):
+        return np.empty((length, len(storages)), kind.dtype)
+    constant = book[first[storages == _CONSTANT]]
+    columns = [np.broadcast_to(constant, (length, len(constant)))]
     for storage, name in _CODES.items():
-        if name not in parts:
-            continue
-        chosen, codes = np.flatnonzero(storages == storage), parts[name][rows]
-        if storage == _BIT:
-            codes = np.unpackbits(codes, axis=1, count=len(chosen))
-        array[:, chosen] = codes if storage == _PLAIN else book[codes + first[chosen]]
-    return array
+        if name in parts:
+            begins, codes = first[storages == storage], parts[name][rows]
+            if storage == _BIT:
+                codes = np.unpackbits(codes, axis=1, count=len(begins))
+            columns.append(codes if storage == _PLAIN else book[codes + begins])
+    # They stand together by how they are stored; each goes back to its place.
+    places = np.empty(len(storages), np.intp)
+    places[np.argsort(storages, kind="stable")] = np.arange(len(storages))
+    return np.concatenate(columns, 1).take(places, axis=1)
 
 
 def _encode_pictures(array: Array) -> dict[str, Array]:

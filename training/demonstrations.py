@@ -49,7 +49,7 @@ class Manifest:
         game: name, version and map, as `environments.game_build` tells them.
         spec: the game as an agent sees it.
         reward_term_names: columns of the rewards.
-        max_steps: game steps after which a game was truncated.
+        max_steps: game steps after which a game was truncated; None for replays.
         counts: games, player_games, steps, entities, decisions and bytes.
         left_out: orders that are in no recorded action, by reason.
         header: everything that the recording was made with.
@@ -58,7 +58,7 @@ class Manifest:
     game: Mapping[str, Any]
     spec: AgentSpec
     reward_term_names: tuple[str, ...]
-    max_steps: int
+    max_steps: int | None
     counts: Mapping[str, int]
     left_out: Mapping[str, int]
     header: Mapping[str, Any]
@@ -131,6 +131,10 @@ class Demonstrations:
             truncated=last & bool(rows.info["truncated"]),
         )
 
+    def extra(self, index: int) -> Mapping[str, Any]:
+        """Return what the recording holds beside a player game: of StarCraft II, z and the game's version."""
+        return self._reader.extra(index)
+
     def verify(self) -> None:
         """Compare every file with its hash.
 
@@ -157,7 +161,7 @@ def _manifest(directory: Path, stored: Mapping[str, Any]) -> Manifest:
             game=header["game"],
             spec=_spec(header["layout"]),
             reward_term_names=tuple(header["layout"]["reward_terms"]),
-            max_steps=int(header["max_steps"]),
+            max_steps=header["max_steps"],
             counts=stored["counts"],
             left_out=stored["left_out"],
             header=header,

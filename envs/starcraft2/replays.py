@@ -1,33 +1,35 @@
-"""Replays to shards for imitation, through the game: version by version, both players' views, broken ones counted."""
+"""Replays to recordings, through the game: version by version, both players' views, broken ones counted."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count, groupby, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from envs.errors import GameStartError
 from envs.function_calls import FunctionCallSpace
+from envs.recording_writer import RecordingWriter, shard_name, write_shard
+from envs.recordings import Shard
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.faults import GameFaultError
 from envs.starcraft2.functions import function_calls_space
-from envs.starcraft2.human_statistics import HumanStatistic
+from envs.starcraft2.human_statistics import statistic_to_json
 from envs.starcraft2.installation import game_directory, list_builds
-from envs.starcraft2.names import RACE_NAMES
 from envs.starcraft2.observation import layout_sha256
 from envs.starcraft2.process import GameProcess
+from envs.starcraft2.replay_facts import OUTCOMES, PlayerView
 from envs.starcraft2.replay_files import ReplayError, ReplayVersion, replay_version
 from envs.starcraft2.replay_plan import plan_decisions
-from envs.starcraft2.replay_playback import Playback, RecordedDecision, Survey, count_left_out
-from envs.starcraft2.replay_shards import Shard, ShardHeader, join_rows, write_shard
+from envs.starcraft2.replay_playback import Playback, count_left_out
+from envs.starcraft2.replay_shards import STATISTIC, player_game_rows
 from envs.starcraft2.version import GameVersion
 
 _PARTICIPANT = 1
-_OUTCOMES = {1: 1, 2: -1}  # Victory, Defeat (sc2api.proto, Result)
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class ReplaySettings:
         min_mmr: players below are left out; AlphaStar took those above 3500.
         min_game_loops: shorter games are left out.
         winners_only: leave out players who did not win.
-        decisions_per_shard: decisions of each file but the last one of a player's game.
+        decisions_per_shard: decisions of each shard but the last one of a player's game.
         max_entities: entity slots of the observations.
         request_timeout_seconds: how long the game may take to answer.
         load_timeout_seconds: how long it may take to start, and to begin a replay.
@@ -62,13 +64,18 @@ class ReplaySettings:
                 f"{self.max_entities}"
             )
 
+    def choices(self) -> dict[str, Any]:
+        """Return what decides which decisions are recorded."""
+        timeouts = ("request_timeout_seconds", "load_timeout_seconds")
+        return {name: value for name, value in asdict(self).items() if name not in timeouts}
+
 
 @dataclass
 class ReplayReport:
     """What became of replays.
 
     Attributes:
-        shards: files that were written.
+        shards: folders that were written.
         decisions: decisions in them.
         views: players' games in them.
         skipped: replays, and players' games, that were not used, by reason.
@@ -88,25 +95,32 @@ def convert_replays(
     *,
     directory: Path | None = None,
     settings: ReplaySettings | None = None,
+    header: Mapping[str, Any] | None = None,
+    resume: bool = False,
 ) -> ReplayReport:
-    """Write the shards of replays into a folder, and return what became of them.
+    """Write a recording of replays into a folder, and return what became of them.
 
     A replay is played by the build that it was made with; those of builds that are not installed, those that the game
     refuses or fails on, and files that are no replays are skipped and counted. A failed game is started anew.
 
     Args:
         paths: the replays.
-        output_directory: made if missing; shards are named after the replay, with a number
-            where several have the same name, the player and their number.
+        output_directory: made if missing.
         directory: the game's folder; default the one that is found.
         settings: which replays to use and how.
+        header: more facts of the whole recording.
+        resume: go on with the recording in the folder; what it has of the same replays is not converted again.
 
     Raises:
         GameNotFoundError: if there is no game at all.
+        RecordingError: if the folder holds a recording already, or, to resume, one with another header.
     """
     report = ReplayReport()
-    output_directory.mkdir(parents=True, exist_ok=True)
-    converter = _Converter(directory or game_directory(), output_directory, settings or ReplaySettings(), report)
+    directory, settings = directory or game_directory(), settings or ReplaySettings()
+    game = {"name": "starcraft2", "layout_sha256": layout_sha256()}
+    facts = {**(header or {}), "game": game, "settings": settings.choices()}
+    writer = RecordingWriter(output_directory, facts, resume=resume)
+    converter = _Converter(directory, writer, settings, report)
     by_version = sorted(_with_versions(paths, report), key=lambda entry: entry[0])
     for version, entries in groupby(by_version, key=lambda entry: entry[0]):
         converter.convert_all(version, [path for _, path in entries])
@@ -129,11 +143,14 @@ def _skip(report: ReplayReport, path: Path, reason: str, error: Exception | str)
 class _Converter:
     """Converts replays of one version after another."""
 
-    def __init__(self, directory: Path, output_directory: Path, settings: ReplaySettings, report: ReplayReport) -> None:
-        self._directory, self._output, self._settings, self._report = directory, output_directory, settings, report
+    def __init__(
+        self, directory: Path, writer: RecordingWriter, settings: ReplaySettings, report: ReplayReport
+    ) -> None:
+        self._directory, self._writer, self._settings, self._report = directory, writer, settings, report
         self._space: FunctionCallSpace = function_calls_space(settings.max_entities)
-        self._layout = layout_sha256()
-        self._stems: set[str] = set()
+        recorded = [game for shard in writer.shards for game in shard.player_games]
+        self._recorded = {(game["replay_sha256"], game["side"]): game["game"] for game in recorded}
+        self._next_game = 1 + max(self._recorded.values(), default=-1)
 
     def convert_all(self, version: ReplayVersion, paths: Sequence[Path]) -> None:
         installed = list_builds(self._directory)
@@ -185,12 +202,16 @@ class _Converter:
         if info.game_duration_loops < self._settings.min_game_loops:
             raise ReplayError("too short", f"{info.game_duration_loops} game loops")
         facts = GameVersion.of_ping(process.request("ping", lambda controller: controller.ping())).facts()
-        stem = self._unused_stem(path)
-        for index, player in enumerate(info.player_info):
-            reason = self._reason_against(player)
+        sha256 = hashlib.sha256(replay).hexdigest()
+        sides = {side: game for (known, side), game in self._recorded.items() if known == sha256}
+        number = next(iter(sides.values()), self._next_game)
+        self._next_game = max(self._next_game, number + 1)
+        for side, player in enumerate(info.player_info):
+            reason = "recorded already" if side in sides else self._reason_against(player)
             if reason:
                 _skip(self._report, path, reason, f"player {player.player_info.player_id}: {reason}")
                 continue
+            view = PlayerView(info, side, path.name, facts)
             playback = Playback(
                 process,
                 replay,
@@ -198,16 +219,7 @@ class _Converter:
                 map_data=self._map_data(info.local_map_path),
                 load_timeout_seconds=self._settings.load_timeout_seconds,
             )
-            self._convert_view(playback, path, stem, info, index, facts)
-
-    def _unused_stem(self, path: Path) -> str:
-        """Return how a replay's shards are named: as the replay, with a number where another one had that name."""
-        name = path.name.removesuffix(".SC2Replay")
-        stem = next(
-            stem for number in count(1) if (stem := f"{name}-{number}" if number > 1 else name) not in self._stems
-        )
-        self._stems.add(stem)
-        return stem
+            self._convert_view(playback, view, {"game": number, **view.facts(), "replay_sha256": sha256})
 
     def _reason_against(self, player: Any) -> str:
         """Return why a player's game is not used, "" if it is."""
@@ -215,7 +227,7 @@ class _Converter:
             return "played by the game's AI"
         if max(0, player.player_mmr) < self._settings.min_mmr:
             return "below min_mmr"
-        if self._settings.winners_only and _OUTCOMES.get(player.player_result.result) != 1:
+        if self._settings.winners_only and OUTCOMES.get(player.player_result.result) != 1:
             return "did not win"
         return ""
 
@@ -223,76 +235,31 @@ class _Converter:
         path = self._directory / "Maps" / local_map_path
         return path.read_bytes() if local_map_path and path.is_file() else None
 
-    def _convert_view(
-        self, playback: Playback, path: Path, stem: str, info: Any, index: int, facts: dict[str, Any]
-    ) -> None:
+    def _convert_view(self, playback: Playback, view: PlayerView, facts: dict[str, Any]) -> None:
         survey = playback.survey()
         plan, left_out = plan_decisions(survey.actions, first_loop=survey.first_loop, last_loop=survey.last_loop)
-        player = info.player_info[index]
-        header = ShardHeader(
-            source=path.name,
-            player_id=player.player_info.player_id,
-            first_decision=0,
-            is_last=False,
-            max_entities=self._space.max_entities,
-            outcome=_OUTCOMES.get(player.player_result.result, 0),
-            mmr=max(0, player.player_mmr),
-            version=facts,
-            layout=self._layout,
-        )
-        statistic = _statistic(info, index, survey, facts, path.name)
+        extra = {STATISTIC: statistic_to_json(view.statistic(survey.progress)), "version": view.version}
         decisions = playback.record(plan, self._space)
-        written: list[Path] = []
+        shards: list[Shard] = []
         try:
             for first in range(0, len(plan), self._settings.decisions_per_shard):
                 rows = list(islice(decisions, self._settings.decisions_per_shard))
-                part = replace(header, first_decision=first, is_last=first + len(rows) == len(plan))
-                target = self._shard_path(stem, header.player_id, len(written))
-                written.append(self._write(target, part, statistic, rows))
-                left_out.update(count_left_out(rows))
-            # An earlier conversion of the same game may have left more.
-            for number in count(len(written)):
-                if not (left := self._shard_path(stem, header.player_id, number)).exists():
-                    break
-                left.unlink()
+                is_last = first + len(rows) == len(plan)
+                part = player_game_rows(
+                    rows,
+                    {**facts, "first_step": first},
+                    final_reward=facts["outcome"] if is_last else None,
+                    extra=None if first else extra,
+                )
+                name = shard_name(len(self._writer.shard_names) + len(shards))
+                counts = count_left_out(rows) + (left_out if is_last else Counter())
+                shards.append(write_shard(self._writer.directory, name, [part], counts))
         except BaseException:  # half a game is none
-            for shard in written:
-                shard.unlink()
+            self._writer.remove_unfinished()
             raise
-        self._report.shards += written
+        self._writer.add(*shards)
+        self._report.shards += [self._writer.directory / shard.name for shard in shards]
         self._report.decisions += len(plan)
         self._report.views += 1
-        self._report.left_out.update(left_out)
-
-    def _shard_path(self, stem: str, player_id: int, number: int) -> Path:
-        return self._output / f"{stem}_player{player_id}_{number:04d}.npz"
-
-    def _write(
-        self, target: Path, header: ShardHeader, statistic: HumanStatistic, rows: Sequence[RecordedDecision]
-    ) -> Path:
-        arrays = join_rows([row.observation for row in rows], [(row.call, row.is_order, row.game_loop) for row in rows])
-        write_shard(target, Shard(header, statistic, arrays))
-        return target
-
-
-def _statistic(info: Any, index: int, survey: Survey, facts: dict[str, Any], source: str) -> HumanStatistic:
-    player, opponent = info.player_info[index], info.player_info[1 - index]
-    result = _OUTCOMES.get(player.player_result.result)
-    log = survey.progress.log
-    return HumanStatistic(
-        race=_race(player),
-        opponent_race=_race(opponent),
-        map_name=info.map_name,
-        build_order=tuple(log.steps),
-        unit_types=frozenset(log.unit_types),
-        upgrades=frozenset(log.upgrades),
-        effects=frozenset(survey.progress.effects),
-        mmr=max(0, player.player_mmr),
-        won=None if result is None else result == 1,
-        game_version=str(facts["game_version"]),
-        source=f"{source}, player {player.player_info.player_id}",
-    )
-
-
-def _race(player: Any) -> str:
-    return RACE_NAMES.get(player.player_info.race_actual or player.player_info.race_requested, "unknown")
+        for shard in shards:
+            self._report.left_out.update(shard.left_out)

@@ -1,17 +1,20 @@
-"""Replays through the game: what the stand-in plays back becomes shards that tell what was played."""
+"""Replays through the game: what the stand-in plays back becomes recordings that tell what was played."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from envs.function_calls import FIRST_SELECTED, sample_function_call
-from envs.spaces import ACTION_MASK, ENTITY_CLASSES, SCALARS
+from envs.function_calls import FIRST_SELECTED
+from envs.recording_writer import write_shard
+from envs.recordings import PlayerGameRows, RecordingError, RecordingReader, Shard
+from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, SCALARS
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.actions import keep_allowed, no_op
 from envs.starcraft2.compatibility import query_pb, sc_pb
@@ -20,59 +23,19 @@ from envs.starcraft2.game import interface_options
 from envs.starcraft2.observation import ObservationEncoder, observation_space
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_files import ReplayError, replay_version
-from envs.starcraft2.replay_shards import Shard, read_shard, write_shard
+from envs.starcraft2.replay_plan import plan_decisions
+from envs.starcraft2.replay_playback import Playback
+from envs.starcraft2.replay_shards import player_game_rows, statistic_of, with_statistic
 from envs.starcraft2.replays import ReplayReport, ReplaySettings, convert_replays
 from envs.starcraft2.scalars import SCALAR_SLICES
-from envs.starcraft2.settings import StarCraft2Settings
-from envs.starcraft2.vector_env import StarCraft2VectorEnv
-from tests.starcraft2_standin.install import install
+from tests.envs.starcraft2.played_replays import Played, play_for_replay
 
 GAME_LOOPS = 700
 
 
-@dataclass(frozen=True)
-class Played:
-    """A replay and what its two players decided: game loop and call of each, in order."""
-
-    folder: Path
-    replay: Path
-    calls: tuple[list[tuple[int, np.ndarray]], list[tuple[int, np.ndarray]]]
-
-
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """Play a short game of random legal calls between two controlled players of the stand-in."""
-    folder = install(tmp_path_factory.mktemp("game"))
-    replays = tmp_path_factory.mktemp("replays")
-    generator = np.random.default_rng(0)
-    calls: tuple[list[Any], list[Any]] = ([], [])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SC2PATH", str(folder))
-        settings = StarCraft2Settings(
-            map_name="Flat32", race="terran", opponent_race="zerg", max_game_loops=GAME_LOOPS, replay_directory=replays
-        )
-        env = StarCraft2VectorEnv(settings, [None], seed=3)
-        try:
-            play(env, generator, calls)
-        finally:
-            env.close()
-    return Played(folder, next(replays.glob("*.SC2Replay")), calls)
-
-
-def play(env: StarCraft2VectorEnv, generator: np.random.Generator, calls: tuple[list[Any], list[Any]]) -> None:
-    observation, _ = env.reset(seed=3)
-    now, ended = 0, False
-    while not ended:
-        actions = np.tile(no_op(512), (2, 1))
-        for row in np.flatnonzero(observation[ACTION_MASK].any(1)):
-            mask, classes = observation[ACTION_MASK][row], observation[ENTITY_CLASSES][row]
-            actions[row] = sample_function_call(mask, classes, env.single_action_space, generator)
-            actions[row, 1] = generator.integers(2, 12)
-            calls[row].append((now, actions[row].copy()))
-        observation, _, terminated, truncated, infos = env.step(actions)
-        assert not infos["dropped"].any()
-        now += int(infos["elapsed_steps"][0])
-        ended = bool((terminated | truncated).any())
+    return play_for_replay(tmp_path_factory.mktemp("game"), GAME_LOOPS)
 
 
 @pytest.fixture(scope="module")
@@ -83,36 +46,67 @@ def converted(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Repla
     )
 
 
-def shards_of(report: ReplayReport, player_id: int) -> list[Shard]:
-    shards = [read_shard(path) for path in report.shards]
-    return [shard for shard in shards if shard.header.player_id == player_id]
+def view_of(report: ReplayReport, player_id: int) -> PlayerGameRows:
+    return RecordingReader(report.shards[0].parent).read(player_id - 1)
 
 
-def test_both_views_become_shards(played: Played, converted: ReplayReport) -> None:
+def observation_of(view: PlayerGameRows, index: int) -> dict[str, np.ndarray]:
+    """The padded observation of a step whose player gave an order."""
+    first = int(view.entity_counts[:index].sum())
+    count = int(view.entity_counts[index])
+    observation: dict[str, np.ndarray] = {ENTITY_MASK: (np.arange(512) < count).astype(np.int8)}
+    for key, rows in view.entity.items():
+        observation[key] = np.zeros((512, *rows.shape[1:]), rows.dtype)
+        observation[key][:count] = rows[first : first + count]
+    for key, rows in view.sample.items():
+        observation[key] = rows[index]
+    observation[ACTION_MASK] = view.decision[ACTION_MASK][int(view.decision_counts[:index].sum())].astype(np.int8)
+    return observation
+
+
+def test_both_views_are_recorded(played: Played, converted: ReplayReport) -> None:
     assert (converted.views, dict(converted.skipped)) == (2, {})
-    assert converted.decisions == sum(len(read_shard(path)) for path in converted.shards)
+    reader = RecordingReader(converted.shards[0].parent)
+    reader.verify()
+    assert len(converted.shards) >= 4, "a game goes over several shards"
+    assert [(game["game"], game["side"]) for game in reader.player_games] == [(0, 0), (0, 1)]
+    assert converted.decisions == sum(game["num_steps"] for game in reader.player_games)
+    assert reader.manifest["left_out"] == dict(converted.left_out)
     for player_id in (1, 2):
-        shards = shards_of(converted, player_id)
-        assert len(shards) > 1
-        assert [shard.header.is_last for shard in shards] == [False] * (len(shards) - 1) + [True]
-        assert [shard.header.first_decision for shard in shards] == list(range(0, 40 * len(shards), 40))
-        assert all(shard.header.version["game"] == "stand-in game" for shard in shards)
-        assert shards[0].header.source == played.replay.name
-        loops = np.concatenate([shard.arrays["game_loop"] for shard in shards])
-        delays = np.concatenate([shard.arrays["action"][:, 1] + 1 for shard in shards])
-        np.testing.assert_array_equal(np.diff(loops), delays[:-1])
-        assert loops[-1] + delays[-1] == GAME_LOOPS
+        view = view_of(converted, player_id)
+        assert view.info["source"] == played.replay.name
+        assert reader.extra(player_id - 1)["version"]["game"] == "stand-in game"
+        loops, elapsed = view.result["game_loop"], view.result["elapsed_steps"]
+        np.testing.assert_array_equal(np.diff(loops), elapsed[:-1])
+        assert loops[-1] + elapsed[-1] == GAME_LOOPS
+        ordered = view.decision_counts == 1
+        np.testing.assert_array_equal(view.decision["action"][:, 1] + 1, elapsed[ordered])
+        assert not (ordered & view.result["waited"]).any()
+        assert len(view) - ordered.sum() - view.result["waited"].sum() == sum(
+            converted_left_out(reader, player_id).values()
+        )
+        assert view.result["rewards"][:-1].sum() == 0
+        assert view.result["rewards"][-1, 0] == view.info["outcome"]
+
+
+def converted_left_out(reader: RecordingReader, player_id: int) -> Counter[str]:
+    """What is no legal call of ours of the steps of a player."""
+    found: Counter[str] = Counter()
+    for shard in reader.manifest["shards"]:
+        if shard.player_games[0]["side"] == player_id - 1:
+            found.update(shard.left_out)
+    for planned in ("too many at once", "after the end", "no order"):  # which have no step
+        del found[planned]
+    return found
 
 
 @pytest.mark.parametrize("player_id", [1, 2])
 def test_decisions_are_those_that_were_played(played: Played, converted: ReplayReport, player_id: int) -> None:
-    shards = shards_of(converted, player_id)
-    actions = np.concatenate([shard.arrays["action"] for shard in shards])
-    loops = np.concatenate([shard.arrays["game_loop"] for shard in shards])
-    ordered = np.concatenate([shard.arrays["is_order"] for shard in shards])
+    view = view_of(converted, player_id)
+    loops = view.result["game_loop"][view.decision_counts == 1]
     remaining = list(played.calls[player_id - 1])
     matched = 0
-    for now, call in zip(loops[ordered].tolist(), actions[ordered], strict=True):
+    for now, call in zip(loops.tolist(), view.decision["action"], strict=True):
         while remaining:
             then, sent = remaining.pop(0)
             # The game may refuse an order, and general abilities stand for the specific ones that it reports.
@@ -120,24 +114,42 @@ def test_decisions_are_those_that_were_played(played: Played, converted: ReplayR
                 assert -1 <= now - then <= 12
                 matched += 1
                 break
-    assert matched > 0.7 * ordered.sum()
-    assert ordered.sum() > 0.4 * sum(call[0] != 0 for _, call in played.calls[player_id - 1])
+    assert matched > 0.7 * len(loops)
+    assert len(loops) > 0.4 * sum(call[0] != 0 for _, call in played.calls[player_id - 1])
 
 
 def test_observations_are_in_the_layout_and_allow_what_was_decided(converted: ReplayReport) -> None:
     space, calls = observation_space(), function_calls_space()
-    for path in converted.shards:
-        shard = read_shard(path)
-        for index in range(0, len(shard), 7):
-            observation = shard.observation(index)
+    for player_id in (1, 2):
+        view = view_of(converted, player_id)
+        for decision, index in list(enumerate(np.flatnonzero(view.decision_counts)))[::7]:
+            observation = observation_of(view, index)
             assert space.contains(observation)
-            call = shard.arrays["action"][index].astype(np.int64)
+            call = view.decision["action"][decision]
             assert calls.contains(call)
             assert observation[ACTION_MASK][call[0]]
             assert not observation[SCALARS][SCALAR_SLICES["build_order_given"]].any()
-            if shard.arrays["is_order"][index]:
-                kept = keep_allowed(call, observation[ENTITY_CLASSES], calls)
-                np.testing.assert_array_equal(kept, call)
+            kept = keep_allowed(call, observation[ENTITY_CLASSES], calls)
+            np.testing.assert_array_equal(kept, call)
+
+
+def test_rows_are_those_of_the_observations(played: Played, converted: ReplayReport) -> None:
+    """What is read from the disk is what the encoder has made of the game, type for type."""
+    view = view_of(converted, 2)
+    process = GameProcess(played.folder)
+    try:
+        playback = Playback(process, played.replay.read_bytes(), 2)
+        survey = playback.survey()
+        plan, _ = plan_decisions(survey.actions, first_loop=survey.first_loop, last_loop=survey.last_loop)
+        decisions = list(playback.record(plan, function_calls_space(512)))
+    finally:
+        process.close()
+    expected = player_game_rows(decisions, {}, final_reward=view.info["outcome"])
+    for group in ("sample", "entity", "decision", "result"):
+        for key, array in getattr(expected, group).items():
+            read = getattr(view, group)[key]
+            assert read.dtype == array.dtype
+            np.testing.assert_array_equal(read, array, err_msg=key)
 
 
 def test_masks_bar_nothing_that_the_game_offers(played: Played) -> None:
@@ -170,17 +182,19 @@ def test_masks_bar_nothing_that_the_game_offers(played: Played) -> None:
     assert offered > 60
 
 
-def test_statistics_come_with_the_shards(converted: ReplayReport) -> None:
-    shard = shards_of(converted, 1)[0]
-    statistic = shard.statistic
+def test_statistics_lie_beside_the_games(converted: ReplayReport) -> None:
+    reader = RecordingReader(converted.shards[0].parent)
+    statistic = statistic_of(reader.extra(0))
     assert statistic is not None
     assert (statistic.race, statistic.opponent_race) == ("terran", "zerg")
     assert statistic.game_version.endswith("STANDIN")
-    shown = shard.observation(0, statistic.conditioning())[SCALARS]
-    hidden = shard.observation(0)[SCALARS]
-    assert shown[SCALAR_SLICES["build_order_given"]] == 1
+    hidden = reader.read(0).sample[SCALARS]
+    shown = with_statistic(hidden, statistic.conditioning())
     first = SCALAR_SLICES["build_order_given"].start
-    np.testing.assert_array_equal(shown[:first], hidden[:first])
+    assert (shown[:, first] == 1).all()
+    np.testing.assert_array_equal(shown[:, :first], hidden[:, :first])
+    np.testing.assert_array_equal(with_statistic(shown, None), hidden)
+    assert statistic_of({}) is None
 
 
 def test_unusable_replays_are_skipped_and_counted(played: Played, tmp_path: Path) -> None:
@@ -221,50 +235,43 @@ def test_a_game_that_fails_is_started_anew(
     report = convert_replays(paths, tmp_path / "out", directory=played.folder, settings=settings)
     assert report.skipped == {f"the game failed: {kind}": 2}
     assert report.views == 2
-    assert {path.name.split("_")[0] for path in report.shards} == {"copy0", "copy1"}
-    assert all("_player1_" in path.name for path in report.shards)
-
-
-def test_replays_of_the_same_name_do_not_overwrite_each_other(played: Played, tmp_path: Path) -> None:
-    copies = [tmp_path / folder / "same.SC2Replay" for folder in ("one", "two")]
-    for copy in copies:
-        copy.parent.mkdir()
-        copy.write_bytes(played.replay.read_bytes())
-    report = convert_replays(
-        copies, tmp_path / "shards", directory=played.folder, settings=ReplaySettings(decisions_per_shard=1000)
-    )
-    names = [f"{stem}_player{player}_0000.npz" for stem in ("same", "same-2") for player in (1, 2)]
-    assert [path.name for path in report.shards] == names
-    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == sorted(names)
-
-
-def test_a_new_conversion_leaves_nothing_of_the_one_before(played: Played, tmp_path: Path) -> None:
-    stem = played.replay.stem
-    others = [tmp_path / f"{stem}_player1_{name}.npz" for name in ("notes", "2_player1_0001")]
-    for other in others:
-        other.touch()
-    for size in (20, 1000):
-        settings = ReplaySettings(decisions_per_shard=size)
-        report = convert_replays([played.replay], tmp_path, directory=played.folder, settings=settings)
-        assert {*report.shards, *others} == set(tmp_path.iterdir())
-    assert len(report.shards) == 2
+    games = RecordingReader(tmp_path / "out").player_games
+    assert [(game["source"], game["side"]) for game in games] == [("copy0.SC2Replay", 0), ("copy1.SC2Replay", 0)]
 
 
 def test_half_a_game_is_not_left_behind(played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[Path] = []
+    written: list[str] = []
 
-    def write_once(path: Path, shard: Shard) -> None:
+    def write_once(directory: Path, name: str, *arguments: Any) -> Shard:
         if written:
             raise OSError("disk full")
-        write_shard(path, shard)
-        written.append(path)
+        written.append(name)
+        return write_shard(directory, name, *arguments)
 
     monkeypatch.setattr("envs.starcraft2.replays.write_shard", write_once)
+    settings = ReplaySettings(decisions_per_shard=20)
     with pytest.raises(OSError, match="disk full"):
-        convert_replays(
-            [played.replay], tmp_path, directory=played.folder, settings=ReplaySettings(decisions_per_shard=20)
-        )
-    assert list(tmp_path.iterdir()) == []
+        convert_replays([played.replay], tmp_path, directory=played.folder, settings=settings)
+    assert written
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert RecordingReader(tmp_path).player_games == []
+
+
+def test_what_is_recorded_is_not_converted_again(played: Played, tmp_path: Path) -> None:
+    settings = ReplaySettings(decisions_per_shard=1000)
+    copy = tmp_path / "copy.SC2Replay"
+    copy.write_bytes(played.replay.read_bytes() + b"more")
+    out = tmp_path / "out"
+    convert_replays([played.replay], out, directory=played.folder, settings=settings)
+    with pytest.raises(RecordingError, match="holds a recording already"):
+        convert_replays([copy], out, directory=played.folder, settings=settings)
+    other = ReplaySettings(decisions_per_shard=999)
+    with pytest.raises(RecordingError, match="another settings"):
+        convert_replays([copy], out, directory=played.folder, settings=other, resume=True)
+    report = convert_replays([played.replay, copy], out, directory=played.folder, settings=settings, resume=True)
+    assert report.skipped == {"recorded already": 2}
+    games = RecordingReader(out).player_games
+    assert [(game["game"], game["side"]) for game in games] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_the_version_is_read_without_the_game(played: Played, tmp_path: Path) -> None:
@@ -274,22 +281,6 @@ def test_the_version_is_read_without_the_game(played: Played, tmp_path: Path) ->
     (tmp_path / "text.SC2Replay").write_bytes(b"no replay")
     with pytest.raises(ReplayError):
         replay_version(tmp_path / "text.SC2Replay")
-
-
-def test_shards_come_back_from_disk_and_others_are_refused(converted: ReplayReport, tmp_path: Path) -> None:
-    shard = read_shard(converted.shards[0])
-    write_shard(tmp_path / "again.npz", shard)
-    again = read_shard(tmp_path / "again.npz")
-    assert (again.header, again.statistic) == (shard.header, shard.statistic)
-    for key, array in shard.arrays.items():
-        np.testing.assert_array_equal(array, again.arrays[key])
-        assert array.dtype == again.arrays[key].dtype
-    np.savez(tmp_path / "other.npz", header=np.array("{}"))
-    np.savez(tmp_path / "objects.npz", header=np.array({"a": 1}, object))
-    (tmp_path / "cut.npz").write_bytes(converted.shards[0].read_bytes()[:1000])
-    for name in ("other", "objects", "cut"):
-        with pytest.raises(ValueError, match="is no shard of this software"):
-            read_shard(tmp_path / f"{name}.npz")
 
 
 def test_only_units_that_take_a_function_stay_selected() -> None:

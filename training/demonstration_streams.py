@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from agent.interface import PackedObservation
 from training.demonstration_choice import ChosenGame
-from training.demonstrations import Demonstrations, RecordedSteps
+from training.demonstrations import Demonstrations
 from training.trajectory import join_observations
 
 Array = NDArray[Any]
+
+_UNROLLS_READ_AT_ONCE = 8  # decoding a few steps costs hardly less than decoding many
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class _Stream:
     place: int
     next_step: int = 0
     returns: Array | None = None
+    block: _Block | None = None
 
 
 class DemonstrationStreams:
@@ -115,13 +118,15 @@ class DemonstrationStreams:
             if stream.returns is None:
                 stream.returns = self._returns(game.index)
             first = stream.next_step
-            length = min(missing, game.num_steps - first)
-            steps = self._demonstrations.read(game.index, first, length)
-            pieces.append(_Piece(steps, stream.returns[first : first + length], game.weight, first == 0))
+            if stream.block is None or first == stream.block.end:
+                stream.block = self._read(game, first)
+            length = min(missing, stream.block.end - first)
+            observations, returns = stream.block.steps(first, length), stream.returns[first : first + length]
+            pieces.append(_Piece(observations, returns, game.weight, first == 0))
             missing -= length
             stream.next_step += length
             if stream.next_step == game.num_steps:
-                stream.place, stream.next_step, stream.returns = self._next_place, 0, None
+                stream.place, stream.next_step, stream.returns, stream.block = self._next_place, 0, None, None
                 self._next_place += 1
         return pieces
 
@@ -135,17 +140,44 @@ class DemonstrationStreams:
             self._orders[number] = np.random.default_rng([self._seed, number]).permutation(len(self._games))
         return self._games[int(self._orders[number][index])]
 
+    def _read(self, game: ChosenGame, first: int) -> _Block:
+        length = min(_UNROLLS_READ_AT_ONCE * self._unroll_length, game.num_steps - first)
+        return _Block(first, self._demonstrations.read(game.index, first, length).observations)
+
     def _returns(self, index: int) -> Array:
         steps = self._demonstrations.read(index)
         gammas = self._discounts ** steps.elapsed_steps[:, None]
         return returns_to_go(steps.rewards * self._reward_weights, gammas)
 
 
+class _Block:
+    """Consecutive steps of one game, up to `end`, of which a few are taken at a time."""
+
+    def __init__(self, first: int, observations: PackedObservation) -> None:
+        self.first, self.end = first, first + len(observations)
+        self._observations = observations
+        self._entities = np.cumsum([0, *observations.entity_counts])
+        self._decisions = np.cumsum([0, *observations.decision_counts])
+
+    def steps(self, first: int, length: int) -> PackedObservation:
+        """Return steps [first, first + length) of the game."""
+        packed, rows = self._observations, slice(first - self.first, first - self.first + length)
+        entities = slice(self._entities[rows.start], self._entities[rows.stop])
+        decisions = slice(self._decisions[rows.start], self._decisions[rows.stop])
+        return PackedObservation(
+            sample={key: value[rows] for key, value in packed.sample.items()},
+            entity_counts=packed.entity_counts[rows],
+            entity={key: value[entities] for key, value in packed.entity.items()},
+            decision_counts=packed.decision_counts[rows],
+            decision={key: value[decisions] for key, value in packed.decision.items()},
+        )
+
+
 @dataclass(frozen=True)
 class _Piece:
     """Consecutive steps of one game."""
 
-    steps: RecordedSteps
+    observations: PackedObservation
     returns: Array
     weight: float
     is_first: bool
@@ -178,7 +210,7 @@ def _batch(pieces: Mapping[int, Sequence[_Piece]], unroll_length: int) -> Demons
             part = slice(first, first + len(piece.returns))
             is_first[row, first] = piece.is_first
             loss_mask[row, part], weights[row, part], returns[row, part] = True, piece.weight, piece.returns
-            observations.append(piece.steps.observations)
+            observations.append(piece.observations)
             first = part.stop
         if first < unroll_length:
             observations.append(_nothing(observations[-1], unroll_length - first))

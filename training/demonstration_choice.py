@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from envs.errors import UnknownNameError
-from training.demonstrations import PlayerGame
+from training.demonstrations import Demonstrations, PlayerGame
 from training.imitation_config import ImitationConfig
 
 
@@ -22,10 +24,14 @@ class ChosenGame:
 
 @dataclass(frozen=True)
 class Choice:
-    """The player games that are learnt from, and those that are kept to measure on; no game is in both."""
+    """The player games that are learnt from, and those that are kept to measure on; no game is in both.
+
+    `num_repeats` are left out of both.
+    """
 
     train: tuple[ChosenGame, ...]
     held_out: tuple[ChosenGame, ...]
+    num_repeats: int = 0
 
     @property
     def num_train_steps(self) -> int:
@@ -37,17 +43,24 @@ class Choice:
         held_out = sum(game.num_steps for game in self.held_out)
         return (
             f"learning from {self.num_train_steps:,} steps of {len(self.train):,} player games, measured on "
-            f"{held_out:,} steps of {len(self.held_out):,} others"
+            f"{held_out:,} steps of {len(self.held_out):,} others; {self.num_repeats:,} repeats left out"
         )
 
 
-def choose_games(player_games: Sequence[PlayerGame], config: ImitationConfig, *, values: bool = True) -> Choice:
+def choose_games(
+    player_games: Sequence[PlayerGame],
+    config: ImitationConfig,
+    *,
+    values: bool = True,
+    repeats: Collection[int] = (),
+) -> Choice:
     """Return what is learnt from and what is kept.
 
     Args:
         player_games: those of the recording.
         config: players, weights and shares.
         values: whether games whose decisions count nothing are read for the value functions.
+        repeats: indices of player games that are left out.
 
     Raises:
         UnknownNameError: if a player is in no game.
@@ -62,6 +75,8 @@ def choose_games(player_games: Sequence[PlayerGame], config: ImitationConfig, *,
         for index, game in enumerate(player_games)
         if game.num_steps and game.player in (config.players or names)
     ]
+    num_repeats = sum(game.index in repeats for _, game in chosen)
+    chosen = [(number, game) for number, game in chosen if game.index not in repeats]
     chosen = [(number, game) for number, game in chosen if game.weight or values]
     kept = held_out_numbers([number for number, game in chosen if game.weight], config.held_out_share)
     train = [game for number, game in chosen if number not in kept]
@@ -71,7 +86,32 @@ def choose_games(player_games: Sequence[PlayerGame], config: ImitationConfig, *,
             "more games, or choose more players and outcomes"
         )
     held_out = sorted(((_hash(number), game) for number, game in chosen if number in kept), key=lambda entry: entry[0])
-    return Choice(tuple(train), _first_steps([game for _, game in held_out if game.weight], config.held_out_steps))
+    measured = _first_steps([game for _, game in held_out if game.weight], config.held_out_steps)
+    return Choice(tuple(train), measured, num_repeats)
+
+
+def repeated_games(demonstrations: Demonstrations) -> frozenset[int]:
+    """Return the indices of player games whose player decides as in an earlier one, step for step.
+
+    Players that draw nothing at random play the same game again and again. A repeat teaches nothing new, and measured
+    on, it would be one that was learnt from.
+    """
+    found: set[tuple[Any, ...]] = set()
+    repeats: list[int] = []
+    alike = Counter(_outline(game) for game in demonstrations.player_games)
+    for index, game in enumerate(demonstrations.player_games):
+        if alike[_outline(game)] == 1:
+            continue
+        seen = demonstrations.read(index).observations
+        digest = hashlib.blake2b(seen.decision_counts.tobytes() + seen.decision["action"].tobytes()).digest()
+        if (game.player, game.side, digest) in found:
+            repeats.append(index)
+        found.add((game.player, game.side, digest))
+    return frozenset(repeats)
+
+
+def _outline(game: PlayerGame) -> tuple[Any, ...]:
+    return game.player, game.side, game.num_steps
 
 
 def held_out_numbers(numbers: Sequence[int], share: float) -> frozenset[int]:

@@ -17,7 +17,7 @@ import torch
 from agent.agent import Agent
 from training.checkpoint_compatibility import check_compatible
 from training.config import TrainConfig, config_checked
-from training.demonstration_choice import Choice, choose_games
+from training.demonstration_choice import Choice, choose_games, repeated_games
 from training.demonstration_streams import DemonstrationStreams
 from training.demonstrations import Demonstrations
 from training.environment_config import EnvironmentConfig, MicroRTSConfig
@@ -228,7 +228,12 @@ def open_imitation(
         identity, agent = make_agent(config, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
         check_opponents(config.environment, config.evaluation.opponents)
         _check_recording(demonstrations, identity, allow_version_mismatch)
-        choice = choose_games(demonstrations.player_games, imitation, values=config.learner.value_cost > 0)
+        choice = choose_games(
+            demonstrations.player_games,
+            imitation,
+            values=config.learner.value_cost > 0,
+            repeats=repeated_games(demonstrations),
+        )
         streams = _streams(
             demonstrations,
             choice.train,

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
 from envs.errors import UnknownNameError
 from tests.training.scripted_demonstrations import ScriptedDemonstrations
-from training.demonstration_choice import Choice, choose_games, held_out_numbers
+from training.demonstration_choice import Choice, choose_games, held_out_numbers, repeated_games
 from training.demonstrations import PlayerGame
 from training.imitation_config import ImitationConfig
 
 GAMES = ScriptedDemonstrations([10 + index for index in range(80)]).player_games
 
 
-def choose(games: Sequence[PlayerGame] = GAMES, *, values: bool = True, **settings: object) -> Choice:
+def choose(
+    games: Sequence[PlayerGame] = GAMES, *, values: bool = True, repeats: Collection[int] = (), **settings: object
+) -> Choice:
     config = ImitationConfig(data="", **{"held_out_share": 0.25, **settings})  # type: ignore[arg-type]
-    return choose_games(games, config, values=values)
+    return choose_games(games, config, values=values, repeats=repeats)
 
 
 def numbers(choice: Choice) -> tuple[set[int], set[int]]:
@@ -62,6 +64,19 @@ def test_whole_games_are_measured_on_until_there_are_enough_steps() -> None:
     assert few.held_out == everything.held_out[: len(few.held_out)]
     lengths = [game.num_steps for game in few.held_out]
     assert sum(lengths) >= 60 > sum(lengths[:-1])
+
+
+def test_games_that_repeat_another_are_left_out() -> None:
+    """In these games all that differs between players' games of one length is who plays, and on which side."""
+    lengths = (5, 5, 7, 7, 5, 6, 5, 5, 7, 5)
+    repeats = repeated_games(ScriptedDemonstrations(lengths))  # type: ignore[arg-type]
+    assert repeats == {4, 6, 7, 8, 9}
+    kept = choose(repeats={2, 3, 10})
+    chosen = {game.index for game in (*kept.train, *kept.held_out)}
+    assert chosen == set(range(len(GAMES))) - {2, 3, 10}
+    assert kept.num_repeats == 3
+    assert choose(players=("Bob",), repeats={2, 3, 10}).num_repeats == 1
+    assert "3 repeats left out" in kept.summary()
 
 
 def test_what_cannot_be_chosen_is_refused() -> None:

@@ -13,11 +13,13 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from training.elo import Elo
 from training.environment_config import PAST_SELF
 
 Array = NDArray[np.float64]
 Priority = Literal["hard", "variance"]
 _Name = TypeVar("_Name", str, int)
+AGENT = "agent"
 
 _PRIOR_GAMES = 2.0
 """Games that count from the start, half of them won: one game says little."""
@@ -185,13 +187,14 @@ class League:
         self, config: LeagueConfig, ais: Iterable[str], sides: Sequence[int] = (0, 1), *, with_past_selves: bool = False
     ) -> None:
         self.config, self.mix, self.sides, self.with_past_selves = config, Counter(ais), tuple(sides), with_past_selves
-        self.payoff = Payoff(config.payoff_decay)
+        self.payoff, self.elo = Payoff(config.payoff_decay), Elo()
         self.snapshots: dict[int, Any] = {}
 
     def add(self, opponent: str, side: int, outcome: int, length: int) -> None:
         """Take in a finished game: outcome +1, 0, -1 for the agent on its side, and its game steps."""
         if opponent in self.mix or opponent in map(past_self_name, self.snapshots):
             self.payoff.add(opponent, side, outcome, length)
+            self.elo.add(AGENT, opponent, (outcome + 1) / 2)
 
     def is_due(self, version: int) -> bool:
         """Return whether the agent of this version is to become a past self."""
@@ -205,7 +208,9 @@ class League:
             weakest = max(self.snapshots, key=self._past_rate)
             del self.snapshots[weakest]
             self.payoff.forget(past_self_name(weakest))
+            self.elo.forget(past_self_name(weakest))
         self.snapshots[version] = weights
+        self.elo.copy(AGENT, past_self_name(version))
 
     def _past_rate(self, version: int) -> float:
         return float(np.mean([self.payoff.win_rate(past_self_name(version), side) for side in (0, 1)]))
@@ -240,26 +245,32 @@ class League:
         return _of_episodes(shares, [sum(self.payoff.mean_length(name, side) for side in (0, 1)) for name in names])
 
     def metrics(self) -> dict[str, float]:
-        """Return win rates and shares of play of those whom the league deals, means over the sides."""
+        """Return win rates, shares of play and ratings of those whom the league deals, means over the sides."""
         metrics = {}
         for name in self.mix if self.config.deal == "prioritised" else ():
             rates = [self.payoff.win_rate(name, side) for side in self.sides]
             metrics[f"league/payoff/{name}"] = float(np.mean(rates))
             metrics[f"league/share/{name}"] = float(np.mean([self.shares(side)[name] for side in self.sides]))
+            metrics[f"league/elo/{name}"] = self.elo.rating(name)
         if self.snapshots:
             past = [self._past_rate(version) for version in self.snapshots]
             metrics[f"league/payoff/{PAST_SELF}"] = float(np.mean(past))
             metrics[f"league/payoff/hardest_{PAST_SELF}"] = min(past)
             metrics["league/past_selves"] = float(len(past))
-        return metrics
+        return {**metrics, f"league/elo/{AGENT}": self.elo.rating(AGENT)} if metrics else {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an exact resume needs."""
-        return {"payoff": self.payoff.state_dict(), "snapshots": dict(self.snapshots)}
+        return {
+            "payoff": self.payoff.state_dict(),
+            "elo": self.elo.state_dict(),
+            "snapshots": dict(self.snapshots),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; opponents that are not in the mix any more do no harm."""
         self.payoff.load_state_dict(state["payoff"])
+        self.elo.load_state_dict(state.get("elo", {}))
         self.snapshots = dict(state.get("snapshots", {}))
 
 

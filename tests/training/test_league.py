@@ -124,6 +124,7 @@ def test_past_selves_that_win_are_met_more_and_the_surest_beaten_makes_room() ->
     assert drawn.count(0) / 1000 == pytest.approx(shares[0], abs=0.05)
     league.freeze(3, None)
     assert list(league.snapshots) == [0, 2, 3]
+    assert league.elo.rating(past_self_name(3)) == league.elo.rating("agent") == league.metrics()["league/elo/agent"]
     league.add(past_self_name(1), 0, 1, 100)  # a game that had begun before
     assert past_self_name(1) not in str(league.state_dict())
 

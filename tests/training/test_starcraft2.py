@@ -21,6 +21,7 @@ from training.checkpoint_errors import CheckpointMismatchError
 from training.config import TrainConfig, from_dict, to_dict
 from training.environment_config import (
     NO_OPPONENT,
+    PAST_SELF,
     SELF_PLAY,
     GymnasiumConfig,
     StarCraft2Config,
@@ -28,6 +29,7 @@ from training.environment_config import (
     is_scored,
 )
 from training.environments import check_opponents, check_same_game, make_environment, opponents_of, place_of, spec_of
+from training.league import LeagueConfig
 from training.options import EvaluateOptions, prepare_evaluation
 from training.recipes import RECIPES
 from training.rollout import Rollout
@@ -62,7 +64,7 @@ def test_unknown_opponents_are_refused_with_close_matches() -> None:
     check_opponents(StarCraft2Config(opponents=("very_hard", "hard:macro:zerg", SELF_PLAY, NO_OPPONENT)))
     with pytest.raises(UnknownNameError, match="very_easy"):
         check_opponents(StarCraft2Config(opponents=("very_esy",)))
-    for name in (SELF_PLAY, NO_OPPONENT):  # nothing to measure strength against
+    for name in (SELF_PLAY, PAST_SELF, NO_OPPONENT):  # nothing to measure strength against
         with pytest.raises(UnknownNameError, match="weakest first: very_easy"):
             check_opponents(StarCraft2Config(), ["easy", name])
 
@@ -113,6 +115,14 @@ def test_a_run_can_be_self_play_alone(stand_in: Path, tmp_path: Path) -> None:
     run = run_training(config, tmp_path / "run")
     assert run.progress.episodes
     assert run.progress.episodes % 2 == 0
+
+
+def test_a_run_can_be_against_past_selves(stand_in: Path, tmp_path: Path) -> None:
+    config = tiny(opponents=(PAST_SELF,))
+    run = run_training(replace(config, league=LeagueConfig(snapshot_interval_updates=2)), tmp_path / "run")
+    assert {0, 2} <= set(run.league.snapshots)
+    with pytest.raises(ValueError, match="for one player: expected the opponent none, got past_self"):
+        make_environment(replace(config.environment, map_name="MoveToBeacon"), 2, seed=0)
 
 
 def test_a_run_learns_stops_goes_on_and_refuses_another_version(stand_in: Path, tmp_path: Path) -> None:

@@ -40,25 +40,37 @@ class ArrayKind:
 def encode(array: Array) -> dict[str, Array]:
     """Return the parts, by name, that `decode` makes the array [n, ...] of again, bit for bit.
 
-    Masks [n, K] take a bit an entry, numbers [n, K] the number of each value among those of its column, pictures
-    [n, P, H, W] what changes from one to the next, and whole numbers [n] the smallest type that holds them.
+    Of [n, K], what takes less of: the number of each row among the different ones; or, of masks a bit an entry, of
+    numbers that of each value among those of its column. Of pictures [n, P, H, W], what changes from one to the next.
+    Whole numbers [n] take the smallest type that holds them.
     """
     if array.ndim > 2:
         return _encode_pictures(array)
-    if array.ndim == 2:
-        return {"bits": np.packbits(array, axis=1)} if array.dtype == np.bool_ else _encode_columns(array)
-    return {"plain": _smallest(array)}
+    if array.ndim < 2:
+        return {"plain": _smallest(array)}
+    entries = _encode_entries(array)
+    distinct = _distinct_rows(array)
+    if distinct is not None:
+        rows, row = distinct
+        fewer = {**_encode_entries(rows), "row": _smallest(row)}
+        return min(entries, fewer, key=_size)
+    return entries
 
 
 def decode(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -> Array:
     """Return rows (a slice with both ends, within the array) of what the parts were made of, as an array of its own."""
     if "ends" in parts:
         return _decode_pictures(parts, kind, rows)
+    if "plain" in parts:
+        return np.array(parts["plain"][rows], kind.dtype)
+    chosen = parts["row"][rows] if "row" in parts else rows
     if "bits" in parts:
-        return np.unpackbits(parts["bits"][rows], axis=1, count=kind.shape[0]).view(np.bool_)
-    if "columns" in parts:
-        return _decode_columns(parts, kind, rows)
-    return np.array(parts["plain"][rows], kind.dtype)
+        return np.unpackbits(parts["bits"][chosen], axis=1, count=kind.shape[0]).view(np.bool_)
+    return _decode_columns(parts, kind, chosen, rows.stop - rows.start)
+
+
+def _size(parts: Mapping[str, Array]) -> int:
+    return sum(part.nbytes for part in parts.values())
 
 
 def _smallest(array: Array) -> Array:
@@ -76,6 +88,20 @@ def _smallest(array: Array) -> Array:
 def _as_bits(array: Array) -> Array:
     """Return the array's bits as numbers, by which -0.0 and NaN are values like others."""
     return np.ascontiguousarray(array).view(_BITS[array.itemsize])
+
+
+def _distinct_rows(array: Array) -> tuple[Array, Array] | None:
+    """Return the different rows, and which of them each row is; None where their hashes do not tell."""
+    if not array.size:
+        return None
+    factors = np.random.default_rng(0).integers(1, 1 << 63, size=array.shape[1], dtype=np.uint64)
+    _, first, row = np.unique(_as_bits(array) @ (factors | 1), return_index=True, return_inverse=True)
+    rows, row = array[first], row.reshape(-1)
+    return None if (_as_bits(rows)[row] != _as_bits(array)).any() else (rows, row)
+
+
+def _encode_entries(array: Array) -> dict[str, Array]:
+    return {"bits": np.packbits(array, axis=1)} if array.dtype == np.bool_ else _encode_columns(array)
 
 
 def _encode_columns(array: Array) -> dict[str, Array]:
@@ -113,9 +139,9 @@ def _numbered(column: Array) -> tuple[Array, Array]:
     return values, numbers.reshape(-1).astype(np.uint8 if len(values) <= _MOST_VALUES[_NARROW] else np.uint16)
 
 
-def _decode_columns(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -> Array:
+def _decode_columns(parts: Mapping[str, Array], kind: ArrayKind, rows: slice | Array, length: int) -> Array:
     storages, first = parts["columns"].T
-    length, book = rows.stop - rows.start, np.asarray(parts["book"])
+    book = np.asarray(parts["book"])
     if not length or not len(storages):
         return np.empty((length, len(storages)), kind.dtype)
     constant = book[first[storages == _CONSTANT]]
@@ -151,7 +177,7 @@ def _encode_pictures(array: Array) -> dict[str, Array]:
     planes = whole.reshape(len(whole) * array.shape[1], *array.shape[2:])
     stored, numbers = _distinct(planes)
     return {
-        "ends": np.cumsum(counts, dtype=np.int64),
+        "ends": _smallest(np.cumsum(counts, dtype=np.int64)),
         "positions": _smallest(np.concatenate([np.zeros(0, np.int64), *positions])),
         "values": np.concatenate([flat[:0, 0], *values]),
         "whole": np.asarray(whole_rows, np.int64),
@@ -178,7 +204,7 @@ def _decode_pictures(parts: Mapping[str, Array], kind: ArrayKind, rows: slice) -
         until = min(rows.stop, int(whole[latest + 1]) if latest + 1 < len(whole) else rows.stop)
         picture = parts["planes"][parts["whole_planes"][latest]].reshape(-1).astype(kind.dtype)
         applied = int(ends[whole[latest]])
-        starts = [row, *(row + 1 + np.flatnonzero(np.diff(ends[row:until]))), until]
+        starts = [row, *(row + 1 + np.flatnonzero(ends[row + 1 : until] != ends[row : until - 1])), until]
         for start, stop in itertools.pairwise(starts):
             changes = slice(applied, int(ends[start]))
             picture[parts["positions"][changes]] = parts["values"][changes]  # of equal places the last one stays

@@ -74,11 +74,14 @@ class Meter:
 
 @contextmanager
 def metered(agent: Agent, meter: Meter) -> Iterator[None]:
-    """Meter the agent's calls while inside."""
+    """Meter the agent's calls while inside; parts that it does not have are left out."""
     wrapped = []
     for path, name in _METERED.items():
         parent, _, method = path.rpartition(".")
-        owner = agent.get_submodule(parent)
+        try:
+            owner = agent.get_submodule(parent)
+        except AttributeError:
+            continue
         setattr(owner, method, _metered_call(getattr(owner, method), meter, name))
         wrapped.append((owner, method))
     try:

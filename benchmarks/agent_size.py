@@ -8,9 +8,7 @@ Observations are made up (`starcraft2_shapes.py`) and the game takes no part. Be
 from __future__ import annotations
 
 import argparse
-import ctypes
 import dataclasses
-import gc
 import json
 import os
 import statistics
@@ -25,6 +23,7 @@ import numpy as np
 import torch
 from agent_parts import PART_OF, PARTS, flops_by_part, seconds_by_part
 from common import machine_info, versions, write_json
+from peak_memory import peak_mebibytes
 from starcraft2_shapes import REWARD_TERMS, game_spec, observations, trajectory
 
 from agent import Agent, AgentConfig, AgentInput
@@ -49,7 +48,7 @@ def measure(config: AgentConfig, options: argparse.Namespace) -> dict[str, Any]:
     learner = Learner(agent, LEARNER, device=options.device)
     learner.update([trajectory(agent.spec, 1, 2, state_shape)])  # libraries set themselves up at their first call
     batch = trajectory(agent.spec, options.batch, options.unroll, state_shape)
-    peak = _peak_mebibytes(lambda: learner.update([batch]), options.device)
+    peak = peak_mebibytes(lambda: learner.update([batch]), options.device)
     steps = [_timed(lambda: learner.update([batch]), options.device) for _ in range(options.rounds)]
     inputs = AgentInput.from_packed(batch.observations, options.device)
     arguments = [
@@ -107,28 +106,6 @@ def _acting(agent: Agent, steps: int) -> list[tuple[float, float]]:
         agent.step(AgentInput.from_packed(packed), agent.initial_state(1), is_first)
 
     return [_timed(lambda n=n: step(n), "cpu") for n in range(steps + 2)][2:]  # type: ignore[misc]
-
-
-def _peak_mebibytes(function: Callable[[], object], device: str) -> float:
-    """Return how many MiB a call takes at most beyond weights, optimiser and data that were there before."""
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        function()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed would be used again uncounted
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
-    resident = _resident_mebibytes("VmRSS")
-    function()
-    return _resident_mebibytes("VmHWM") - resident
-
-
-def _resident_mebibytes(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status does not tell {field}: memory is measured on Linux only")
 
 
 def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:

@@ -6,16 +6,14 @@ python benchmarks/torso_memory.py perceiver_star --entities 2048 --training --la
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import peak_memory
 import torch
 from torch import Tensor, nn
 from torso_peers import OURS, TORSOS, TRANSFORMER, ours, transformer
@@ -72,13 +70,6 @@ def _pass(torso: nn.Module, entities: Tensor, mask: Tensor, *, training: bool) -
             optimiser.step()
 
 
-def _resident_mebibytes(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status does not tell {field}: memory is measured on Linux only")
-
-
 def main() -> None:
     """Run one pass and print its peak."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,27 +88,8 @@ def main() -> None:
     _pass(torso, *place.lists(1, 8, quarter=False), training=options.training)
     torso.zero_grad(set_to_none=True)
     lists = place.lists(BATCH, options.entities, quarter=False)
-    measure = _peak_of_process if options.device == "cpu" else _peak_of_accelerator
-    print(json.dumps(measure(lambda: _pass(torso, *lists, training=options.training))))
-
-
-def _peak_of_process(run: Callable[[], None]) -> float:
-    """Return the MiB that the process holds at most while it runs, beyond those before."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed would be used again uncounted
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
-    before = _resident_mebibytes("VmRSS")
-    run()
-    return _resident_mebibytes("VmHWM") - before
-
-
-def _peak_of_accelerator(run: Callable[[], None]) -> float:
-    """Return the MiB that tensors on the GPU take at most while it runs, beyond those before."""
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    run()
-    torch.cuda.synchronize()
-    return (torch.cuda.max_memory_allocated() - before) / 2**20
+    run = peak_memory.peak_mebibytes(lambda: _pass(torso, *lists, training=options.training), options.device)
+    print(json.dumps(run))
 
 
 if __name__ == "__main__":

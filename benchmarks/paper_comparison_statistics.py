@@ -1,0 +1,108 @@
+"""How sure a comparison of trainings is: seeds differ more than games do."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from training.statistics import WinRate
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean or a difference of means with its interval; the ends are nan where it cannot be told."""
+
+    value: float
+    low: float
+    high: float
+
+    def percent(self) -> str:
+        """Return the estimate in points of percent, such as 61.2 (58.0 to 64.4)."""
+        if math.isnan(self.value):
+            return ""
+        if math.isnan(self.low):
+            return f"{100 * self.value:.1f} (one seed)"
+        return f"{100 * self.value:.1f} ({100 * self.low:.1f} to {100 * self.high:.1f})"
+
+
+def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Return the mean of one figure for each seed, m ± t s / √n with n - 1 degrees of freedom.
+
+    What chance did to the training and to the evaluation's games are both in the spread s.
+
+    Raises:
+        ValueError: without values.
+    """
+    if not values:
+        raise ValueError("expected a figure for each of at least one seed, got none")
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return Estimate(mean, math.nan, math.nan)
+    half = _quantile(len(values) - 1, confidence) * statistics.stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def difference_over_seeds(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Return mean(first) - mean(second) with the interval of Welch (1947), whose spreads need not be equal.
+
+    m₁ - m₂ ± t √(s₁²/n₁ + s₂²/n₂), degrees of freedom (s₁²/n₁ + s₂²/n₂)² / Σ (s²/n)² / (n - 1)
+
+    Args:
+        first: one figure for each seed.
+        second: likewise; the numbers of seeds may differ.
+        confidence: share of such intervals that cover the true difference.
+
+    Raises:
+        ValueError: without values.
+    """
+    difference = mean_over_seeds(first).value - mean_over_seeds(second).value
+    if min(len(first), len(second)) < 2:
+        return Estimate(difference, math.nan, math.nan)
+    parts = [statistics.variance(values) / len(values) for values in (first, second)]
+    total = sum(parts)
+    if total == 0.0:
+        return Estimate(difference, difference, difference)
+    spread = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
+    half = _quantile(total**2 / spread, confidence) * math.sqrt(total)
+    return Estimate(difference, difference - half, difference + half)
+
+
+def difference_of_games(first: Sequence[WinRate], second: Sequence[WinRate], confidence: float = 0.95) -> Estimate:
+    """Return the difference of mean win rates of these very agents: only the games are left to chance.
+
+    Each side's figures are win rates of equal weight, of an opponent and seed each. Their variances are those of
+    Agresti and Coull (1998), (w + 2) / (n + 4) as the probability, so that 0 of n wins are not taken for certain.
+
+    Raises:
+        ValueError: if a side has no games.
+    """
+    means, variance = [], 0.0
+    for rates in (first, second):
+        if not rates or any(rate.games == 0 for rate in rates):
+            raise ValueError("expected games in every win rate of both sides, got none in some")
+        means.append(statistics.fmean(rate.win_rate for rate in rates))
+        for rate in rates:
+            probability = (rate.wins + 2) / (rate.games + 4)
+            variance += probability * (1 - probability) / rate.games / len(rates) ** 2
+    half = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(variance)
+    difference = means[0] - means[1]
+    return Estimate(difference, difference - half, difference + half)
+
+
+def pooled(rates: Sequence[WinRate]) -> WinRate:
+    """Return all games together."""
+    return WinRate(*(sum(getattr(rate, name) for rate in rates) for name in ("games", "wins", "draws", "losses")))
+
+
+def mean_win_rate(rates: Sequence[WinRate]) -> float:
+    """Return the mean over opponents, whatever the number of games against each."""
+    return float(np.mean([rate.win_rate for rate in rates]))
+
+
+def _quantile(degrees: float, confidence: float) -> float:
+    return float(stats.t.ppf(0.5 + confidence / 2, degrees))

@@ -16,8 +16,8 @@ MAPS = {
     # the list, which is longest on this one.
     "large": "maps/16x16/EightBasesWorkers16x16.xml",
 }
-WIDE_MAP = "maps/chambers32x32.xml"
-"""The longest lists of the game's maps of 32 x 32 and 64 x 64 cells."""
+LISTS_ONLY = {"wide": "maps/chambers32x32.xml"}
+"""Maps on which nothing is trained; of theirs, 32 x 32 and 64 x 64 cells, this one has the longest lists."""
 
 # AlphaStar's transformer has 3 layers, 2 heads, 256 channels and 1,024 hidden ones; this one is a quarter as wide. The
 # paper keeps its layers and reads 512 units into 32 latents, whose width it does not tell. Half the width of the tokens
@@ -59,6 +59,8 @@ class Budget:
     """AIs that are recorded, all pairs, on both sides."""
     recorded_games: int = 100
     """Games of each pair."""
+    recorded_games_for_lists: int = 4
+    """Games of each pair on maps where only the lists' lengths are of interest."""
     max_steps: int = 2000
     """Game steps after which a game is truncated, recorded or played."""
     updates: int = 6000
@@ -79,7 +81,9 @@ class Budget:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-TINY = Budget(recorded_games=2, max_steps=300, updates=4, streams=2, unroll_length=8, games=2)
+TINY = Budget(
+    recorded_games=2, recorded_games_for_lists=1, max_steps=300, updates=4, streams=2, unroll_length=8, games=2
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import math
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,11 @@ def plan(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module("paper_comparison_statistics", monkeypatch)
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return module("paper_comparison_report", monkeypatch)
 
 
 @pytest.fixture
@@ -173,3 +179,78 @@ def test_costs_of_an_agent_are_those_of_its_parts(costs: ModuleType) -> None:
 def test_lengths_are_summed_up(costs: ModuleType) -> None:
     found = costs.length_statistics([np.array([1, 2]), np.array([3, 10])])
     assert found == {"mean": 4.0, "median": 2.5, "percentile_90": pytest.approx(7.9), "largest": 10.0}
+
+
+def write_run(directory: Path, plan: ModuleType, wins: dict[str, list[int]], flops: float = 8.0e6) -> None:
+    """Write what a run on the small map leaves, with so many wins of 100 against each AI in the seeds 1, 2, ..."""
+    budget = plan.Budget(opponents=("CoacAI", "LightRush"), games=100)
+    machine = {"processor": "abacus", "usable_cores": 2, "load_average": [0.5, 0.5, 0.5]}
+    described = {"budget": budget.to_dict(), "maps": ["small"], "seeds": [1, 2, 3], "machine": machine}
+    (directory / "costs").mkdir(parents=True)
+    (directory / "plan.json").write_text(json.dumps(described))
+    of_variant = {
+        "encoder_parameters": 1000.0, "parameters": 5000.0, "encoder_flops": flops, "flops": 2e7, "torso_flops": 1e7,
+        "training_steps_per_second": 1234.0, "acting_steps_per_second": 2345.0, "training_peak_mebibytes": 99.0,
+    }  # fmt: skip
+    variants = {plan.PERCEIVER: of_variant, plan.TRANSFORMER: {**of_variant, "encoder_flops": 3e7}}
+    lengths = {"mean": 9.0, "median": 9.0, "percentile_90": 12.0, "largest": 20.0}
+    (directory / "costs" / "small.json").write_text(json.dumps({"lengths": lengths, "variants": variants}))
+    for variant, of_seeds in wins.items():
+        for seed, won in enumerate(of_seeds, 1):
+            folder = directory / "cells" / plan.Cell(map="small", variant=variant, seed=seed).path
+            folder.mkdir(parents=True)
+            rows = [{"opponent": name, **rate(won, 100).to_row()} for name in budget.opponents]
+            held_out = {"accuracy": 0.5, "cross_entropy": 1.25}
+            cell = {"seed": seed, "evaluation": rows, "held_out": held_out, "training_seconds": 60.0}
+            (folder / "cell.json").write_text(json.dumps({**cell, "evaluation_seconds": 60.0}))
+
+
+def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [60, 59, 61]})
+    (tmp_path / "docs").mkdir()
+    text = report.write_page(tmp_path / "run", tmp_path / "docs").read_text()
+    assert "6 of the 72 trainings" in text
+    assert "anything on large" in text
+    assert "deep_sets on small" in text
+    assert " transformer on small" not in text
+    assert "| perceiver_32 | 3 | 61 (55-66) | 61 (55-66) | 61.0 (58.5 to 63.5) |" in text
+    assert "| perceiver_32 | 50.0 | 1.250 | 1,000 | 8.00 | 20.00 | 1,234 | 2,345 | 99 |" in text
+    assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text
+    assert "1.0 (-1.3 to 3.3) points over seeds; 1.0 (-4.5 to 6.5) over games | **not worse**" in text
+    assert "2.0 minutes in the mean; at that rate the whole comparison takes 2 hours" in " ".join(text.split())
+    assert "Not run yet: perceiver_8" in text
+    for picture in ("flops", "win_rates"):
+        assert (tmp_path / "docs" / "images" / f"paper_comparison_{picture}.png").stat().st_size > 1000
+    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 120
+
+
+@pytest.mark.parametrize(
+    ("wins", "verdict"),
+    [
+        ({"perceiver_32": [60, 62, 58], "transformer": [60, 59, 61]}, "**open**"),
+        ({"perceiver_32": [40, 41, 42], "transformer": [60, 59, 61]}, "**worse**"),
+        ({"perceiver_32": [60], "transformer": [60]}, "one seed: nothing can be said"),
+        ({"perceiver_32": [60, 61]}, "not run"),
+    ],
+)
+def test_a_verdict_is_no_better_than_its_interval(
+    report: ModuleType, plan: ModuleType, tmp_path: Path, wins: dict[str, list[int]], verdict: str
+) -> None:
+    write_run(tmp_path, plan, wins, flops=1.1e7)
+    text = report.page(report.read_results(tmp_path))
+    assert verdict in next(line for line in text.splitlines() if "perceiver_32 minus transformer, small" in line)
+    assert "**more than a third**" in text
+
+
+def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(
+        tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], "no_query_residual": [50, 51, 52], "perceiver_8": [61] * 3}
+    )
+    text = report.page(report.read_results(tmp_path))
+    assert "| small | query residual | 10.0 (7.7 to 12.3) |" in text
+    assert "| small | 32 latents against 8 | 0.0 (-2.5 to 2.5) |" in text
+
+
+def test_without_a_run_there_is_no_page(report: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no plan\.json: run paper_comparison\.py"):
+        report.read_results(tmp_path)

@@ -1,0 +1,218 @@
+"""Writes the comparison's page and pictures from the files that a run has left.
+
+python benchmarks/paper_comparison_report.py RUN --docs docs
+
+Only files are read: a run that is not complete gives a page of what there is, which says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRANSFORMER, VARIANTS
+from paper_comparison_plots import draw_flops, draw_win_rates
+from paper_comparison_results import Results, Trained, read_results
+from paper_comparison_text import (
+    ABLATION_PAIRS,
+    HEAD,
+    HOW_COUNTED,
+    paragraph,
+    verdict_on_flops,
+    verdict_on_win_rate,
+)
+
+PAGE, PICTURES = "paper_comparison.md", "images"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return [
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+    ]
+
+
+def page(results: Results) -> str:
+    """Return the page's Markdown."""
+    lines = [HEAD, *_what_was_run(results), *_bars(results)]
+    if results.trained:
+        lines += [f"![Mean win rate of each variant]({PICTURES}/paper_comparison_win_rates.png)", ""]
+    for game_map in results.plan["maps"]:
+        lines += _map(results, game_map)
+    lines += _ablations(results)
+    lines += [HOW_COUNTED, *_reproduce(results)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _what_was_run(results: Results) -> list[str]:
+    budget, maps, seeds = results.plan["budget"], results.plan["maps"], results.plan["seeds"]
+    done = sum(len(trained.seeds) for variants in results.trained.values() for trained in variants.values())
+    wanted = len(MAPS) * len(VARIANTS) * max(3, len(seeds))
+    part = "The whole comparison" if done >= wanted else f"A part, {done} of the {wanted} trainings of the whole"
+    lines = [
+        "## What was run",
+        "",
+        *paragraph(
+            f"{part}: {', '.join(f'{name} ({MAPS[name]})' for name in maps)}, seeds {', '.join(map(str, seeds))}.",
+            f"Each training: {budget['updates']:,} updates of {budget['streams']} unrolls of {budget['unroll_length']}",
+            f"steps, of what the winners did in games of {', '.join(budget['players'])} among themselves, "
+            f"{budget['recorded_games']} of each pair.",
+            f"Each evaluation: {budget['games']} games against each of {', '.join(budget['opponents'])}, half of them",
+            f"on each side, at most {budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
+        ),
+    ]
+    missing = [
+        f"{variant} on {game_map}"
+        for game_map in MAPS
+        for variant in VARIANTS
+        if variant not in results.trained.get(game_map, {})
+    ]
+    if missing:
+        lines += paragraph(f"Not run: {_listed(missing)}.")
+    return lines
+
+
+def _listed(missing: Sequence[str]) -> str:
+    """Return the missing trainings, a map of which nothing was run as one."""
+    listed: list[str] = []
+    for game_map in MAPS:
+        own = [name for name in missing if name.endswith(f" on {game_map}")]
+        listed += [f"anything on {game_map}"] if len(own) == len(VARIANTS) else own
+    return ", ".join(listed)
+
+
+def _bars(results: Results) -> list[str]:
+    rows = []
+    for game_map in MAPS:
+        found = results.difference(game_map, PERCEIVER, TRANSFORMER)
+        rows.append((f"mean win rate, {PERCEIVER} minus {TRANSFORMER}, {game_map} map", *verdict_on_win_rate(found)))
+    for game_map, costs in results.costs.items():
+        rows.append((f"encoder FLOPs at the {game_map} map's mean list length", *verdict_on_flops(costs)))
+    return ["## What holds", "", *table(["claim", "found", "verdict"], rows)]
+
+
+def _map(results: Results, game_map: str) -> list[str]:
+    trained, costs = results.trained.get(game_map, {}), results.costs.get(game_map)
+    lines = [f"## The {game_map} map", "", f"`{MAPS[game_map]}`. {_lengths(costs)}", ""]
+    if trained:
+        opponents = results.plan["budget"]["opponents"]
+        header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
+        lines += table(header, [_win_row(name, each, opponents) for name, each in trained.items()])
+    if costs:
+        lines += table(
+            [
+                "costs", "held-out accuracy, %", "held-out cross-entropy", "encoder parameters", "encoder MFLOP",
+                "agent MFLOP", "training steps/s", "acting steps/s", "training step, peak MiB",
+            ],
+            [_cost_row(name, costs["variants"][name], trained.get(name)) for name in costs["variants"]],
+        )  # fmt: skip
+    return lines
+
+
+def _lengths(costs: dict[str, dict[str, float]] | None) -> str:
+    if not costs:
+        return "Nothing was measured here yet."
+    lengths = costs["lengths"]
+    return (
+        f"Recorded lists hold {lengths['mean']:.1f} units in the mean, {lengths['percentile_90']:.0f} at the 90th "
+        f"percentile, {lengths['largest']:.0f} at most."
+    )
+
+
+def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]:
+    cells = []
+    for opponent in opponents:
+        rate = trained.against(opponent)
+        cells.append(f"{100 * rate.win_rate:.0f} ({100 * rate.low:.0f}-{100 * rate.high:.0f})")
+    return [name, str(len(trained.seeds)), *cells, trained.mean.percent()]
+
+
+def _cost_row(name: str, costs: dict[str, float], trained: Trained | None) -> list[str]:
+    held_out = ["", ""]
+    if trained is not None:
+        accuracy, entropy = (statistics.fmean(trained.held_out[key]) for key in ("accuracy", "cross_entropy"))
+        held_out = [f"{100 * accuracy:.1f}", f"{entropy:.3f}"]
+    return [
+        name,
+        *held_out,
+        f"{costs['encoder_parameters']:,.0f}",
+        f"{costs['encoder_flops'] / 1e6:.2f}",
+        f"{costs['flops'] / 1e6:.2f}",
+        f"{costs['training_steps_per_second']:,.0f}",
+        f"{costs['acting_steps_per_second']:,.0f}",
+        f"{costs['training_peak_mebibytes']:.0f}",
+    ]
+
+
+def _ablations(results: Results) -> list[str]:
+    rows = []
+    for game_map in results.trained:
+        for text, with_it, without in ABLATION_PAIRS:
+            found = results.difference(game_map, with_it, without)
+            if found is not None:
+                rows.append((game_map, text, found[0].percent(), found[1].percent()))
+    if not rows:
+        names = ", ".join((*LATENTS, *ABLATIONS))
+        return ["## Ablations", "", f"Not run yet: {names}. The command below runs them.", ""]
+    header = ["map", "what", "points, 95 % over seeds", "95 % over games"]
+    return ["## Ablations", "", "Difference of mean win rates, with minus without.", "", *table(header, rows)]
+
+
+def _reproduce(results: Results) -> list[str]:
+    seconds = [time for variants in results.trained.values() for each in variants.values() for time in each.seconds]
+    machine = results.plan["machine"]
+    lines = [
+        "## Again",
+        "",
+        "```console",
+        "python benchmarks/paper_comparison.py --output comparison    # goes on where it was interrupted",
+        "python benchmarks/paper_comparison_report.py comparison --docs docs",
+        "```",
+        "",
+    ]
+    sentences = [
+        f"Measured on {machine['processor']}, {machine['usable_cores']} cores, load {machine['load_average'][0]:.1f}",
+        "when it began; costs are compared side by side in one process, so that other work falls on all of them alike.",
+    ]
+    if seconds:
+        mean = statistics.fmean(seconds)
+        whole = mean * len(MAPS) * len(VARIANTS) * max(3, len(results.plan["seeds"])) / 3600
+        sentences.append(
+            f"A training and its evaluation took {mean / 60:.1f} minutes in the mean; at that rate the whole "
+            f"comparison takes {whole:.0f} hours."
+        )
+    return [*lines, *paragraph(*sentences)]
+
+
+def write_page(directory: Path, docs: Path) -> Path:
+    """Write page and pictures from a run's directory and return the page's path."""
+    results = read_results(directory)
+    draw_flops(results, docs / PICTURES / "paper_comparison_flops.png")
+    if results.trained:
+        draw_win_rates(results, docs / PICTURES / "paper_comparison_win_rates.png")
+    (docs / PAGE).write_text(page(results), encoding="utf-8")
+    return docs / PAGE
+
+
+def main() -> int:
+    """Write the page; return 2 where there is nothing to write of."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="output of paper_comparison.py")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where page and pictures go")
+    options = parser.parse_args()
+    try:
+        print(write_page(options.run, options.docs))
+    except FileNotFoundError as error:
+        print(f"paper_comparison_report: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

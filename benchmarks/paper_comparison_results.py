@@ -1,0 +1,118 @@
+"""The files that a run of the comparison leaves, read and summed up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paper_comparison_plan import VARIANTS, Cell
+from paper_comparison_statistics import (
+    Estimate,
+    difference_of_games,
+    difference_over_seeds,
+    mean_over_seeds,
+    mean_win_rate,
+    pooled,
+)
+
+from training.statistics import WinRate
+
+PLAN_FILE, CELL_FILE, CELLS, COSTS, RECORDINGS = "plan.json", "cell.json", "cells", "costs", "recordings"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A variant on a map: what its seeds gave, in the order of the seeds."""
+
+    seeds: tuple[int, ...]
+    rates: dict[str, list[WinRate]]
+    """Of each opponent, one win rate for each seed."""
+    held_out: dict[str, list[float]]
+    """Figures on held-out games, one for each seed."""
+    seconds: list[float]
+
+    @property
+    def means(self) -> list[float]:
+        """Mean win rate over the opponents, of each seed."""
+        return [mean_win_rate([rates[index] for rates in self.rates.values()]) for index in range(len(self.seeds))]
+
+    @property
+    def mean(self) -> Estimate:
+        """Mean win rate over opponents and seeds."""
+        return mean_over_seeds(self.means)
+
+    def against(self, opponent: str) -> WinRate:
+        """Return the games of all seeds against an opponent."""
+        return pooled(self.rates[opponent])
+
+    @property
+    def all_rates(self) -> list[WinRate]:
+        """Win rates of all opponents and seeds."""
+        return [rate for rates in self.rates.values() for rate in rates]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a run has finished so far."""
+
+    plan: dict[str, Any]
+    costs: dict[str, dict[str, Any]]
+    """By map."""
+    trained: dict[str, dict[str, Trained]]
+    """By map and variant, in the order of `VARIANTS`."""
+
+    def difference(self, game_map: str, first: str, second: str) -> tuple[Estimate, Estimate] | None:
+        """Return the difference of mean win rates over seeds, and that of these very agents over games; or None."""
+        sides = [self.trained.get(game_map, {}).get(name) for name in (first, second)]
+        if sides[0] is None or sides[1] is None:
+            return None
+        return (
+            difference_over_seeds(sides[0].means, sides[1].means),
+            difference_of_games(sides[0].all_rates, sides[1].all_rates),
+        )
+
+
+def read_results(directory: Path) -> Results:
+    """Return what is in a run's directory.
+
+    Raises:
+        FileNotFoundError: if no comparison was begun there.
+    """
+    plan_file = directory / PLAN_FILE
+    if not plan_file.exists():
+        raise FileNotFoundError(f"{directory} has no {PLAN_FILE}: run paper_comparison.py --output {directory} first")
+    plan = json.loads(plan_file.read_text(encoding="utf-8"))
+    costs = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((directory / COSTS).glob("*.json"))
+    }
+    trained: dict[str, dict[str, Trained]] = {}
+    for game_map in plan["maps"]:
+        for variant in VARIANTS:
+            cells = _cells(directory, game_map, variant, plan["seeds"])
+            if cells:
+                trained.setdefault(game_map, {})[variant] = trained_of(cells)
+    return Results(plan, {name: costs[name] for name in plan["maps"] if name in costs}, trained)
+
+
+def _cells(directory: Path, game_map: str, variant: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    paths = [directory / CELLS / Cell(map=game_map, variant=variant, seed=seed).path / CELL_FILE for seed in seeds]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def trained_of(cells: Sequence[dict[str, Any]]) -> Trained:
+    """Return the cells of one variant on one map, put together."""
+    rates: dict[str, list[WinRate]] = {}
+    for cell in cells:
+        for row in cell["evaluation"]:
+            counts = {name: row[name] for name in ("games", "wins", "draws", "losses")}
+            rates.setdefault(row["opponent"], []).append(WinRate(**counts))
+    names = list(cells[0]["held_out"])
+    return Trained(
+        seeds=tuple(cell["seed"] for cell in cells),
+        rates=rates,
+        held_out={name: [cell["held_out"][name] for cell in cells] for name in names},
+        seconds=[cell["training_seconds"] + cell["evaluation_seconds"] for cell in cells],
+    )

@@ -1,0 +1,87 @@
+"""What the comparison's page says in words: the question, how things are counted, and verdicts on figures."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import Any
+
+from paper_comparison_plan import PERCEIVER, TRANSFORMER
+from paper_comparison_statistics import Estimate
+
+NOT_WORSE = -0.02
+"""Of a win rate: what may be missing to the transformer's."""
+SHARE_OF_FLOPS = 1 / 3
+
+HEAD = """\
+# Perceiver IO against AlphaStar's transformer, on a real game
+
+The [paper](https://arxiv.org/abs/2107.14795) puts Perceiver IO in the place of AlphaStar's entity transformer: after
+behaviour cloning it beats the Elite bot as often (0.87), with 3.5 times fewer FLOPs in that part, and a training step
+takes as long as before. It does not tell seeds, spread or the width of the latents. Here the same is tried on µRTS: one
+agent, the same recorded games in the same order, the same number of steps, and nothing different but the torso.
+`benchmarks/paper_comparison_report.py` writes this page from the files of a run.
+"""
+
+HOW_COUNTED = """\
+## How it is counted
+
+* **Agents.** 64 channels, 3 layers, 2 heads, no core. The transformer is AlphaStar's at a quarter of its width (256
+  hidden channels). Perceiver IO reads the list into latents of 32 channels and thinks in 3 layers; the width was chosen
+  by its FLOPs before anything was trained, and not tuned. The Set Transformer has 32 inducing points in a layer;
+  cosFormer goes without re-weighting by position.
+* **Encoder FLOPs.** What gives each unit of a list of the mean length its embedding: Perceiver IO reads the list and
+  answers one query for each unit; the others' outputs are the embeddings. Multiplications and additions count apart;
+  softmax, norms and lookups do not count. torch counts (`benchmarks/flops.py`), and a test holds it to the formulas.
+  Agent FLOPs are those of the learner's forward pass for a recorded observation, with the queries that the agent really
+  asks.
+* **Short lists.** Latents cost the same however short a list is, so Perceiver IO saves nothing on a few units; the
+  picture shows from where on it does. The large map is the one with the longest lists, which is none of the widest:
+  on the maps of 32 x 32 and 64 x 64 cells there are about 20 units. `wide` is chambers32x32, the fullest of them.
+* **Intervals.** *Over seeds*: Student's for a mean, Welch's for a difference, of one mean win rate for each seed. It
+  says whether other trainings would come out alike, and is wide with three seeds. *Over games*: for these very agents,
+  only the games are left to chance. For one AI: Wilson's, the games of all seeds together.
+* **Not worse** means that the whole interval over seeds lies above -2 points; one that holds -2 leaves it open.
+
+![Encoder FLOPs over the length of the list](images/paper_comparison_flops.png)
+"""
+
+ABLATION_PAIRS = (
+    ("32 latents against 8", PERCEIVER, "perceiver_8"),
+    ("32 latents against 16", PERCEIVER, "perceiver_16"),
+    ("32 latents against 64", PERCEIVER, "perceiver_64"),
+    ("query residual", PERCEIVER, "no_query_residual"),
+    ("queries from the units' tokens, not of slots (scatter off on both)", "no_scatter", "slot_queries_no_scatter"),
+    ("scatter connection, Perceiver IO", PERCEIVER, "no_scatter"),
+    ("scatter connection, transformer", TRANSFORMER, "transformer_no_scatter"),
+)
+"""What is asked, the variant with it and the one without."""
+
+
+def paragraph(*sentences: str) -> list[str]:
+    """Return sentences as the lines of a paragraph, and an empty one."""
+    return [*textwrap.wrap(" ".join(sentences), 120, break_long_words=False, break_on_hyphens=False), ""]
+
+
+def verdict_on_win_rate(found: tuple[Estimate, Estimate] | None) -> tuple[str, str]:
+    """Return figures and verdict on a difference of mean win rates over seeds, and over games."""
+    if found is None:
+        return "", "not run"
+    over_seeds, over_games = found
+    figures = f"{over_seeds.percent()} points over seeds; {over_games.percent()} over games"
+    if math.isnan(over_seeds.low):
+        return figures, "one seed: nothing can be said"
+    if over_seeds.low >= NOT_WORSE:
+        return figures, "**not worse**: all of the interval lies above -2"
+    if over_seeds.high < NOT_WORSE:
+        return figures, "**worse**: all of the interval lies below -2"
+    over_games_too = " (over games alone: not worse)" if over_games.low >= NOT_WORSE else ""
+    return figures, f"**open**: the interval reaches above -2, and below{over_games_too}"
+
+
+def verdict_on_flops(costs: dict[str, Any]) -> tuple[str, str]:
+    """Return figures and verdict on the share of the transformer's operations."""
+    ours, theirs = (costs["variants"][name]["encoder_flops"] for name in (PERCEIVER, TRANSFORMER))
+    share, units = ours / theirs, costs["lengths"]["mean"]
+    figures = f"{ours / 1e6:.2f} of {theirs / 1e6:.2f} MFLOP at {units:.0f} units, a share of {share:.2f}"
+    return figures, "**at most a third**" if share <= SHARE_OF_FLOPS else "**more than a third**"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,3 +104,16 @@ def length_statistics(counts: Sequence[np.ndarray[Any, Any]]) -> dict[str, float
         "percentile_90": float(np.percentile(lengths, 90)),
         "largest": float(lengths.max()),
     }
+
+
+def in_process_of_its_own(variant: str, directory: Path, game_map: str) -> float:
+    """Return how many MiB a training step of a variant takes at most, beyond weights, optimiser and data."""
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("paper_comparison_memory.py")),
+        variant,
+        str(directory),
+        game_map,
+    ]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(finished.stdout.splitlines()[-1])

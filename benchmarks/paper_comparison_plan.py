@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -63,14 +63,14 @@ class Budget:
     """Games of each pair on maps where only the lists' lengths are of interest."""
     max_steps: int = 2000
     """Game steps after which a game is truncated, recorded or played."""
-    updates: int = 6000
-    """Optimiser steps."""
-    streams: int = 16
-    """Unrolls of an optimiser step."""
-    unroll_length: int = 32
-    """Steps of an unroll."""
+    passes: int = 6
+    """Times that the recording is gone through."""
+    streams: int = 64
+    """Games read side by side; an optimiser step takes a piece of each."""
+    unroll_length: int = 8
+    """Steps of such a piece."""
     learning_rate: float = 1e-3
-    """Of Adam; falls linearly to a tenth."""
+    """Of Adam at the start; it falls linearly to a fifth."""
     opponents: tuple[str, ...] = ("CoacAI", "mayari", "WorkerRush", "LightRush", "RandomBiasedAI")
     """AIs that are played against."""
     games: int = 300
@@ -80,9 +80,14 @@ class Budget:
         """Return plain JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Budget:
+        """Return the budget that `to_dict` gave."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
 
 TINY = Budget(
-    recorded_games=2, recorded_games_for_lists=1, max_steps=300, updates=4, streams=2, unroll_length=8, games=2
+    recorded_games=2, recorded_games_for_lists=1, max_steps=300, passes=1, streams=2, unroll_length=8, games=2
 )
 
 

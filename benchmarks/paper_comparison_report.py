@@ -60,9 +60,9 @@ def _what_was_run(results: Results) -> list[str]:
         "",
         *paragraph(
             f"{part}: {', '.join(f'{name} ({MAPS[name]})' for name in maps)}, seeds {', '.join(map(str, seeds))}.",
-            f"Each training: {budget['updates']:,} updates of {budget['streams']} unrolls of {budget['unroll_length']}",
-            f"steps, of what the winners did in games of {', '.join(budget['players'])} among themselves, "
-            f"{budget['recorded_games']} of each pair.",
+            f"Each training: {budget['passes']} passes over what the winners did in games of",
+            f"{', '.join(budget['players'])} among themselves, {budget['recorded_games']} of each pair, in batches of",
+            f"{budget['streams']} times {budget['unroll_length']} steps.",
             f"Each evaluation: {budget['games']} games against each of {', '.join(budget['opponents'])}, half of them",
             f"on each side, at most {budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
         ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paper_comparison_plan import VARIANTS, Cell
+from common import write_json
+from paper_comparison_plan import MAPS, VARIANTS, Budget, Cell
 from paper_comparison_statistics import (
     Estimate,
     difference_of_games,
@@ -73,6 +74,28 @@ class Results:
             difference_over_seeds(sides[0].means, sides[1].means),
             difference_of_games(sides[0].all_rates, sides[1].all_rates),
         )
+
+
+def open_run(
+    directory: Path, budget: Budget, maps: Sequence[str], seeds: Sequence[int], facts: Mapping[str, Any]
+) -> None:
+    """Begin a run, or go on with the one in the directory, perhaps with more maps and seeds.
+
+    Raises:
+        ValueError: if that one has another budget: its trainings could not be compared with new ones.
+    """
+    file = directory / PLAN_FILE
+    plan = {"budget": budget.to_dict(), "maps": [], "seeds": [], **facts}
+    if file.exists():
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    for name, wanted in budget.to_dict().items():
+        if plan["budget"].get(name) != wanted:
+            raise ValueError(
+                f"{directory} was begun with {name} {plan['budget'].get(name)}, expected {wanted}: choose another folder"
+            )
+    plan["maps"] = [name for name in MAPS if name in (*plan["maps"], *maps)]
+    plan["seeds"] = sorted({*plan["seeds"], *seeds})
+    write_json(file, plan)
 
 
 def read_results(directory: Path) -> Results:

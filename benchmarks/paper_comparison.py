@@ -1,0 +1,72 @@
+"""Repeats the comparison of the Perceiver IO paper's StarCraft II experiment on µRTS: torsos, latents, ablations.
+
+python benchmarks/paper_comparison.py --output comparison
+
+Records games of the game's AIs, measures what each variant costs, then clones the winners' behaviour with each variant
+from each seed and plays the AIs. Everything that is finished stays in the folder: the same command goes on where it was
+interrupted. `paper_comparison_report.py` writes the page, also of a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+from common import machine_info, versions
+from paper_comparison_cells import measure_costs, record_map, run_cell
+from paper_comparison_plan import LISTS_ONLY, MAPS, PERCEIVER, TINY, TRANSFORMER, VARIANTS, Budget, plan_cells
+from paper_comparison_results import open_run
+
+
+def main() -> int:
+    """Record, measure, train and evaluate what is missing; return 2 where the folder is another run's."""
+    options = _options()
+    budget = TINY if options.tiny else Budget()
+    changes = {name: getattr(options, name) for name in ("games", "passes", "recorded_games") if getattr(options, name)}
+    budget = dataclasses.replace(budget, **changes)
+    torch.set_num_threads(options.threads)
+    try:
+        open_run(
+            options.output, budget, options.maps, options.seeds, {"machine": machine_info(), "versions": versions()}
+        )
+    except ValueError as error:
+        print(f"paper_comparison: {error}", file=sys.stderr)
+        return 2
+    begin = time.monotonic()
+    for name in (*options.maps, *LISTS_ONLY):
+        record_map(options.output, name, budget)
+        measure_costs(options.output, name, budget)
+    cells = plan_cells(options.maps, options.variants, options.seeds)
+    for number, cell in enumerate(cells, 1):
+        if options.max_minutes and time.monotonic() - begin > 60 * options.max_minutes:
+            print(f"{options.max_minutes:g} minutes are over: {len(cells) - number + 1} trainings are left")
+            break
+        print(f"{number}/{len(cells)} {cell.path}: {run_cell(options.output, cell, budget)}", flush=True)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--tiny", action="store_true", help="minutes in all, to see that everything works")
+    parser.add_argument("--maps", nargs="+", default=list(MAPS), choices=MAPS)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument(
+        "--pair", dest="variants", action="store_const", const=[PERCEIVER, TRANSFORMER], help="only the paper's two"
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--games", type=int, help=f"against each AI; {Budget().games} by default")
+    parser.add_argument("--passes", type=int, help=f"over the recording; {Budget().passes} by default")
+    parser.add_argument("--recorded-games", type=int, help=f"of each pair of AIs; {Budget().recorded_games} by default")
+    parser.add_argument("--max-minutes", type=float, help="begin no training after so many minutes")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

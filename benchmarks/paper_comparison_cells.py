@@ -1,0 +1,200 @@
+"""The pieces of a run of the comparison, each written once and kept: recordings, costs, trainings with evaluations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import machine_info, write_json
+from paper_comparison_costs import (
+    acting_step,
+    agent_costs,
+    encoder_flops,
+    in_process_of_its_own,
+    length_statistics,
+    steps_per_second,
+)
+from paper_comparison_plan import LISTS_ONLY, MAPS, VARIANTS, Budget, Cell
+from paper_comparison_results import CELL_FILE, CELLS, COSTS, RECORDINGS
+from training.demonstration_choice import Choice, ChosenGame, choose_games
+from training.demonstration_streams import DemonstrationBatch, DemonstrationStreams
+from training.demonstrations import Demonstrations
+from training.imitation import ImitationLearner
+from training.imitation_config import ImitationConfig
+from training.record_command import RecordOptions, record
+
+from agent import Agent
+from training.config import EvaluationConfig
+from training.contestants import AgentContestant
+from training.environment_config import MicroRTSConfig
+from training.evaluation import both_sides, plan_matches
+from training.final_evaluation import play_matches
+from training.learner_config import LearnerConfig
+
+_ACTING_GAMES = 32
+_COST_SECONDS = 60.0
+
+
+def record_map(directory: Path, game_map: str, budget: Budget) -> None:
+    """Record the games of a map that are not there yet."""
+    output = directory / RECORDINGS / game_map
+    record(
+        RecordOptions(
+            players=budget.players,
+            output=output,
+            map_path=MAPS.get(game_map) or LISTS_ONLY[game_map],
+            games=budget.recorded_games if game_map in MAPS else budget.recorded_games_for_lists,
+            max_steps=budget.max_steps,
+            resume=output.exists(),
+        )
+    )
+
+
+class Lessons:
+    """What every variant is taught from a map's recording, alike for equal seeds."""
+
+    def __init__(self, directory: Path, game_map: str, budget: Budget) -> None:
+        self.demonstrations = Demonstrations(directory / RECORDINGS / game_map)
+        self.spec, self.budget = self.demonstrations.manifest.spec, budget
+        self.config = ImitationConfig(
+            data=str(self.demonstrations.directory),
+            outcome_weights=(1.0, 0.0, 0.0),
+            passes=budget.passes,
+            streams=budget.streams,
+            unroll_length=budget.unroll_length,
+        )
+        self.choice: Choice = choose_games(self.demonstrations.player_games, self.config, values=False)
+
+    def training(self, seed: int) -> DemonstrationStreams:
+        """Return all passes of a training."""
+        return self._streams(self.choice.train, self.budget.passes, seed)
+
+    def held_out(self) -> DemonstrationStreams:
+        """Return the games that are measured on."""
+        return self._streams(self.choice.held_out, 1, None)
+
+    def _streams(self, games: tuple[ChosenGame, ...], passes: int, seed: int | None) -> DemonstrationStreams:
+        return DemonstrationStreams(
+            self.demonstrations,
+            games,
+            num_streams=self.budget.streams,
+            unroll_length=self.budget.unroll_length,
+            reward_weights=np.ones(len(self.spec.reward_terms)),
+            discounts=(1.0,),
+            passes=passes,
+            seed=seed,
+        )
+
+    def learner(self, variant: str, seed: int) -> ImitationLearner:
+        """Return a new agent of that variant with what trains it; as in the paper, only the policy is taught."""
+        torch.manual_seed(seed)
+        config = LearnerConfig(
+            learning_rate=self.budget.learning_rate,
+            final_learning_rate=self.budget.learning_rate / 5,
+            max_grad_norm=5.0,
+            value_cost=0.0,
+            discounts=(1.0,),
+        )
+        return ImitationLearner(Agent(self.spec, VARIANTS[variant]), config, num_streams=self.budget.streams)
+
+
+def batches(streams: DemonstrationStreams) -> Iterator[DemonstrationBatch]:
+    """Yield all batches of streams."""
+    while (batch := streams.next()) is not None:
+        yield batch
+
+
+def run_cell(directory: Path, cell: Cell, budget: Budget) -> str:
+    """Train and evaluate unless that was done, and return a line about it."""
+    folder = directory / CELLS / cell.path
+    if (folder / CELL_FILE).exists():
+        return "done before"
+    begin = time.monotonic()
+    lessons = Lessons(directory, cell.map, budget)
+    learner = train(lessons, cell)
+    streams = lessons.held_out()
+    figures = learner.evaluate(batches(streams), streams.num_streams)
+    trained = time.monotonic()
+    evaluation = evaluate(learner.agent, cell, budget)
+    result = {
+        **asdict(cell),
+        "updates": learner.num_updates,
+        "held_out": {"cross_entropy": figures["policy_loss"], **_shared(figures)},
+        "evaluation": evaluation,
+        "training_seconds": trained - begin,
+        "evaluation_seconds": time.monotonic() - trained,
+        "machine": machine_info(),
+    }
+    write_json(folder / CELL_FILE, result)
+    mean = np.mean([row["win_rate"] for row in evaluation])
+    return f"{100 * figures['accuracy']:.1f} % accuracy, {100 * mean:.1f} % of games won"
+
+
+def _shared(figures: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if name.startswith(("accuracy", "cross_entropy/"))}
+
+
+def train(lessons: Lessons, cell: Cell) -> ImitationLearner:
+    """Return the learner at the end of all passes: no variant stops earlier than another."""
+    learner = lessons.learner(cell.variant, cell.seed)
+    all_steps = lessons.budget.passes * lessons.choice.num_train_steps
+    steps = 0
+    for batch in batches(lessons.training(cell.seed)):
+        learner.update(batch, progress=steps / all_steps)
+        steps += batch.num_steps
+    return learner
+
+
+def evaluate(agent: Agent, cell: Cell, budget: Budget) -> list[dict[str, Any]]:
+    """Return a row for each AI, both sides together; all variants of a seed meet the same games."""
+    players = {cell.variant: AgentContestant(agent)}
+    config = EvaluationConfig(opponents=budget.opponents, games=budget.games, max_steps=budget.max_steps)
+    matches = plan_matches(MicroRTSConfig(map_path=MAPS[cell.map]), config, players, seed=cell.seed)
+    results = play_matches(players, matches)
+    assert results is not None
+    return [result.to_row() for result in both_sides(results)]
+
+
+def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:
+    """Write the lists' lengths of a map and what each variant costs on them, unless that was done."""
+    file = directory / COSTS / f"{game_map}.json"
+    if file.exists():
+        return
+    lessons = Lessons(directory, game_map, budget)
+    lengths = [lessons.demonstrations.read(game.index).observations.entity_counts for game in lessons.choice.train]
+    found = length_statistics(lengths)
+    variants = {
+        name: {"encoder_flops": encoder_flops(config, round(found["mean"]))} for name, config in VARIANTS.items()
+    }
+    if game_map in MAPS:
+        for name, measured in _measured(directory, lessons, game_map).items():
+            variants[name].update(measured)
+    write_json(file, {"lengths": found, "variants": variants, "machine": machine_info()})
+
+
+def _measured(directory: Path, lessons: Lessons, game_map: str) -> dict[str, dict[str, float]]:
+    batch = lessons.training(seed=0).next()
+    assert batch is not None
+    observations = batch.observations
+    learners = {name: lessons.learner(name, seed=0) for name in VARIANTS}
+    training = {name: partial(learner.update, batch) for name, learner in learners.items()}
+    seen = observations_of(lessons, _ACTING_GAMES)
+    acting = {name: acting_step(lessons.spec, config, seen) for name, config in VARIANTS.items()}
+    seconds = _COST_SECONDS if lessons.budget.recorded_games > 2 else 0.0
+    training_speeds = steps_per_second(training, size=batch.num_steps, seconds=seconds)
+    acting_speeds = steps_per_second(acting, size=len(seen), seconds=seconds)
+    return {
+        name: {
+            **agent_costs(lessons.spec, config, observations),
+            "training_steps_per_second": training_speeds[name],
+            "acting_steps_per_second": acting_speeds[name],
+            "training_peak_mebibytes": in_process_of_its_own(name, directory, game_map),
+        }
+        for name, config in VARIANTS.items()
+    }

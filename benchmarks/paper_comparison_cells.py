@@ -24,18 +24,18 @@ from paper_comparison_plan import LISTS_ONLY, MAPS, VARIANTS, Budget, Cell
 from paper_comparison_results import CELL_FILE, CELLS, COSTS, RECORDINGS
 from training.demonstration_choice import Choice, ChosenGame, choose_games
 from training.demonstration_streams import DemonstrationBatch, DemonstrationStreams
-from training.demonstrations import Demonstrations
 from training.imitation import ImitationLearner
 from training.imitation_config import ImitationConfig
-from training.record_command import RecordOptions, record
 
 from agent import Agent
 from training.config import EvaluationConfig
 from training.contestants import AgentContestant
+from training.demonstrations import Demonstrations
 from training.environment_config import MicroRTSConfig
 from training.evaluation import both_sides, plan_matches
 from training.final_evaluation import play_matches
 from training.learner_config import LearnerConfig
+from training.record_command import RecordOptions, record
 
 _ACTING_GAMES = 32
 _COST_SECONDS = 60.0
@@ -51,6 +51,7 @@ def record_map(directory: Path, game_map: str, budget: Budget) -> None:
             map_path=MAPS.get(game_map) or LISTS_ONLY[game_map],
             games=budget.recorded_games if game_map in MAPS else budget.recorded_games_for_lists,
             max_steps=budget.max_steps,
+            random_orders=budget.random_orders,
             resume=output.exists(),
         )
     )

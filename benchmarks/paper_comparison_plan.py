@@ -59,6 +59,8 @@ class Budget:
     """AIs that are recorded, all pairs, on both sides."""
     recorded_games: int = 100
     """Games of each pair."""
+    random_orders: float = 0.05
+    """Share of the recorded AIs' orders that are not carried out: without, a pair plays one game again and again."""
     recorded_games_for_lists: int = 4
     """Games of each pair on maps where only the lists' lengths are of interest."""
     max_steps: int = 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -38,6 +39,7 @@ from training.learner_config import LearnerConfig
 from training.record_command import RecordOptions, record
 
 _ACTING_GAMES = 32
+_STEPS_INTO_GAMES = 300
 _COST_SECONDS = 60.0
 
 
@@ -80,12 +82,21 @@ class Lessons:
         """Return the games that are measured on."""
         return self._streams(self.choice.held_out, 1, None)
 
-    def _streams(self, games: tuple[ChosenGame, ...], passes: int, seed: int | None) -> DemonstrationStreams:
+    def typical_batch(self, **sizes: int) -> DemonstrationBatch:
+        """Return a batch from amid the games, to measure costs on: in their first steps there are few units."""
+        streams = self._streams(self.choice.train, 1, seed=0, **sizes)
+        unroll_length = sizes.get("unroll_length", self.budget.unroll_length)
+        for batch in itertools.islice(batches(streams), 1 + _STEPS_INTO_GAMES // unroll_length):
+            typical = batch
+        return typical
+
+    def _streams(
+        self, games: tuple[ChosenGame, ...], passes: int, seed: int | None, **sizes: int
+    ) -> DemonstrationStreams:
         return DemonstrationStreams(
             self.demonstrations,
             games,
-            num_streams=self.budget.streams,
-            unroll_length=self.budget.unroll_length,
+            **{"num_streams": self.budget.streams, "unroll_length": self.budget.unroll_length, **sizes},
             reward_weights=np.ones(len(self.spec.reward_terms)),
             discounts=(1.0,),
             passes=passes,
@@ -180,19 +191,17 @@ def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:
 
 
 def _measured(directory: Path, lessons: Lessons, game_map: str) -> dict[str, dict[str, float]]:
-    batch = lessons.training(seed=0).next()
-    assert batch is not None
-    observations = batch.observations
+    batch = lessons.typical_batch()
     learners = {name: lessons.learner(name, seed=0) for name in VARIANTS}
     training = {name: partial(learner.update, batch) for name, learner in learners.items()}
-    seen = observations_of(lessons, _ACTING_GAMES)
+    seen = lessons.typical_batch(num_streams=_ACTING_GAMES, unroll_length=1).observations
     acting = {name: acting_step(lessons.spec, config, seen) for name, config in VARIANTS.items()}
     seconds = _COST_SECONDS if lessons.budget.recorded_games > 2 else 0.0
     training_speeds = steps_per_second(training, size=batch.num_steps, seconds=seconds)
     acting_speeds = steps_per_second(acting, size=len(seen), seconds=seconds)
     return {
         name: {
-            **agent_costs(lessons.spec, config, observations),
+            **agent_costs(lessons.spec, config, batch.observations),
             "training_steps_per_second": training_speeds[name],
             "acting_steps_per_second": acting_speeds[name],
             "training_peak_mebibytes": in_process_of_its_own(name, directory, game_map),

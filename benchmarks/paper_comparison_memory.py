@@ -27,8 +27,7 @@ def main() -> None:
     plan = json.loads((options.run / PLAN_FILE).read_text(encoding="utf-8"))
     lessons = Lessons(options.run, options.map, Budget.from_dict(plan["budget"]))
     learner = lessons.learner(options.variant, seed=0)
-    batch = lessons.training(seed=0).next()
-    assert batch is not None
+    batch = lessons.typical_batch()
     learner.update(batch)
     print(peak_mebibytes(lambda: learner.update(batch)))
 

@@ -65,9 +65,9 @@ class Budget:
     """Games of each pair on maps where only the lists' lengths are of interest."""
     max_steps: int = 2000
     """Game steps after which a game is truncated, recorded or played."""
-    passes: int = 6
+    passes: int = 10
     """Times that the recording is gone through."""
-    streams: int = 64
+    streams: int = 32
     """Games read side by side; an optimiser step takes a piece of each."""
     unroll_length: int = 8
     """Steps of such a piece."""
@@ -75,7 +75,7 @@ class Budget:
     """Of Adam at the start; it falls linearly to a fifth."""
     opponents: tuple[str, ...] = ("CoacAI", "mayari", "WorkerRush", "LightRush", "RandomBiasedAI")
     """AIs that are played against."""
-    games: int = 300
+    games: int = 200
     """Games against each, half of them on each side."""
 
     def to_dict(self) -> dict[str, Any]:

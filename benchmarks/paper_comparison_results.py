@@ -90,9 +90,8 @@ def open_run(
         plan = json.loads(file.read_text(encoding="utf-8"))
     for name, wanted in budget.to_dict().items():
         if plan["budget"].get(name) != wanted:
-            raise ValueError(
-                f"{directory} was begun with {name} {plan['budget'].get(name)}, expected {wanted}: choose another folder"
-            )
+            begun = plan["budget"].get(name)
+            raise ValueError(f"{directory} was begun with {name} {begun}, expected {wanted}: choose another folder")
     plan["maps"] = [name for name in MAPS if name in (*plan["maps"], *maps)]
     plan["seeds"] = sorted({*plan["seeds"], *seeds})
     write_json(file, plan)

@@ -1,0 +1,125 @@
+"""The pieces of the paper's comparison: what is taught, and that what is done stays done."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envs.spaces import SCALARS
+from tests.agent import games
+from tests.training.scripted_demonstrations import ScriptedDemonstrations
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+LENGTHS = [10, 12] * 20
+
+
+class Demonstrations(ScriptedDemonstrations):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(LENGTHS)
+        self.directory = directory
+        self.manifest = SimpleNamespace(spec=games.unit_game(), reward_term_names=("win", "harvest"))
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    module = importlib.import_module("paper_comparison_cells")
+    monkeypatch.setattr(module, "Demonstrations", Demonstrations)
+    return module
+
+
+@pytest.fixture
+def plan(cells: ModuleType) -> ModuleType:
+    return importlib.import_module("paper_comparison_plan")
+
+
+def lessons(cells: ModuleType, plan: ModuleType, **budget: Any) -> Any:
+    return cells.Lessons(Path(), "small", plan.Budget(**{"passes": 2, "streams": 4, "unroll_length": 5, **budget}))
+
+
+def seen(cells: ModuleType, streams: Any) -> list[tuple[float, float]]:
+    """Return player game and step of all that streams give."""
+    rows = []
+    for batch in cells.batches(streams):
+        assert (batch.weights[batch.loss_mask] == 1).all()
+        rows += [tuple(row[:2]) for row in batch.observations.sample[SCALARS][batch.loss_mask.flatten()].tolist()]
+    return rows
+
+
+def test_every_variant_of_a_seed_is_taught_the_same_steps_in_the_same_order(
+    cells: ModuleType, plan: ModuleType
+) -> None:
+    first, again, other = (seen(cells, lessons(cells, plan).training(seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert sorted(first) == sorted(other)
+
+
+def test_winners_alone_are_imitated_and_held_out_games_are_not_learnt(cells: ModuleType, plan: ModuleType) -> None:
+    taught = lessons(cells, plan)
+    learnt, held_out = (seen(cells, streams) for streams in (taught.training(1), taught.held_out()))
+    players = {game for game, _ in learnt} | {game for game, _ in held_out}
+    assert players == set(range(0, len(LENGTHS), 2)), "the first side wins"
+    assert {game for game, _ in learnt}.isdisjoint(game for game, _ in held_out)
+    assert len(learnt) == 2 * len(set(learnt)) == 2 * taught.choice.num_train_steps
+
+
+def test_a_typical_batch_is_from_amid_the_games(
+    cells: ModuleType, plan: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "_STEPS_INTO_GAMES", 5)
+    batch = lessons(cells, plan).typical_batch(num_streams=3, unroll_length=1)
+    assert batch.observations.sample[SCALARS][:, 1].tolist() == [5, 5, 5]
+
+
+def test_a_cell_is_trained_to_the_end_and_once(
+    cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the first choice is always right, which a few updates teach."""
+    played = []
+
+    def evaluate(agent: Any, cell: Any, budget: Any) -> list[dict[str, Any]]:
+        played.append(cell)
+        counts = {"games": 4, "wins": 1, "draws": 0, "losses": 3, "win_rate": 0.25}
+        return [{"opponent": name, **counts} for name in budget.opponents]
+
+    monkeypatch.setattr(cells, "evaluate", evaluate)
+    budget = plan.Budget(passes=3, streams=4, unroll_length=5)
+    cell = plan.Cell(map="small", variant=plan.PERCEIVER, seed=1)
+    assert cells.run_cell(tmp_path, cell, budget) == "100.0 % accuracy, 25.0 % of games won"
+    file = tmp_path / "cells" / cell.path / "cell.json"
+    written = json.loads(file.read_text())
+    taught = cells.Lessons(tmp_path, "small", budget)
+    assert written["updates"] == sum(1 for _ in cells.batches(taught.training(1)))
+    assert written["held_out"]["accuracy"] == 1.0
+    assert 0 < written["held_out"]["cross_entropy"] < 0.5
+    assert any(name.startswith("cross_entropy/") for name in written["held_out"]), "figures of an action's parts"
+    assert cells.run_cell(tmp_path, cell, budget) == "done before"
+    assert played == [cell]
+
+
+def test_seeds_give_other_networks_and_equal_seeds_the_same(cells: ModuleType, plan: ModuleType) -> None:
+    taught = lessons(cells, plan, passes=1)
+    weights = []
+    for seed in (1, 1, 2):
+        learner = cells.train(taught, plan.Cell(map="small", variant="deep_sets", seed=seed))
+        weights.append(np.concatenate([value.flatten().numpy() for value in learner.agent.state_dict().values()]))
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_a_run_goes_on_with_its_budget_only(cells: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    results = importlib.import_module("paper_comparison_results")
+    results.open_run(tmp_path, plan.TINY, ["large"], [3], {"machine": "first"})
+    results.open_run(tmp_path, plan.TINY, ["small"], [1, 3], {"machine": "second"})
+    stored = json.loads((tmp_path / "plan.json").read_text())
+    assert (stored["maps"], stored["seeds"], stored["machine"]) == (["small", "large"], [1, 3], "first")
+    assert plan.Budget.from_dict(stored["budget"]) == plan.TINY
+    with pytest.raises(ValueError, match="was begun with recorded_games 2, expected 100"):
+        results.open_run(tmp_path, plan.Budget(), ["small"], [1], {})

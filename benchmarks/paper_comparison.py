@@ -2,8 +2,8 @@
 
 python benchmarks/paper_comparison.py --output comparison
 
-Records games of the game's AIs, measures what each variant costs, then clones the winners' behaviour with each variant
-from each seed and plays the AIs. Everything that is finished stays in the folder: the same command goes on where it was
+Records games of the game's AIs, clones the winners' behaviour with each variant from each seed, plays the AIs, and
+measures what each variant costs. Everything that is finished stays in the folder: the same command goes on where it was
 interrupted. `paper_comparison_report.py` writes the page, also of a part.
 """
 
@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
+import math
 import sys
 import time
 from pathlib import Path
 
-import torch
 from common import machine_info, versions
-from paper_comparison_cells import measure_costs, record_map, run_cell
+from paper_comparison_cells import CellJob, measure_costs, record_map
 from paper_comparison_plan import LISTS_ONLY, MAPS, PERCEIVER, TINY, TRANSFORMER, VARIANTS, Budget, plan_cells
 from paper_comparison_results import open_run
+
+from training.evaluation_workers import run_jobs
+
+_LONGEST_CELL_SECONDS = 6 * 3600.0
 
 
 def main() -> int:
@@ -29,7 +32,6 @@ def main() -> int:
     budget = TINY if options.tiny else Budget()
     changes = {name: getattr(options, name) for name in ("games", "passes", "recorded_games") if getattr(options, name)}
     budget = dataclasses.replace(budget, **changes)
-    torch.set_num_threads(options.threads)
     try:
         open_run(
             options.output, budget, options.maps, options.seeds, {"machine": machine_info(), "versions": versions()}
@@ -37,16 +39,16 @@ def main() -> int:
     except ValueError as error:
         print(f"paper_comparison: {error}", file=sys.stderr)
         return 2
-    begin = time.monotonic()
+    deadline = time.time() + 60 * options.max_minutes
     for name in (*options.maps, *LISTS_ONLY):
         record_map(options.output, name, budget)
-        measure_costs(options.output, name, budget)
     cells = plan_cells(options.maps, options.variants, options.seeds)
-    for number, cell in enumerate(cells, 1):
-        if options.max_minutes and time.monotonic() - begin > 60 * options.max_minutes:
-            print(f"{options.max_minutes:g} minutes are over: {len(cells) - number + 1} trainings are left")
-            break
-        print(f"{number}/{len(cells)} {cell.path}: {run_cell(options.output, cell, budget)}", flush=True)
+    jobs = [CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline) for cell in cells]
+    done = run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=_LONGEST_CELL_SECONDS)
+    for number, (index, told) in enumerate(done, 1):
+        print(f"{number}/{len(cells)} {cells[index].path}: {told}", flush=True)
+    for name in (*options.maps, *LISTS_ONLY):  # last, when no training disturbs the clock
+        measure_costs(options.output, name, budget)
     return 0
 
 
@@ -63,8 +65,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--games", type=int, help=f"against each AI; {Budget().games} by default")
     parser.add_argument("--passes", type=int, help=f"over the recording; {Budget().passes} by default")
     parser.add_argument("--recorded-games", type=int, help=f"of each pair of AIs; {Budget().recorded_games} by default")
-    parser.add_argument("--max-minutes", type=float, help="begin no training after so many minutes")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of torch")
+    parser.add_argument("--max-minutes", type=float, default=math.inf, help="begin no training after so many minutes")
+    parser.add_argument("--workers", type=int, help="trainings side by side, a thread each; all cores by default")
     return parser.parse_args()
 
 

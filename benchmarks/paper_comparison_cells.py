@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,11 @@ from training.config import EvaluationConfig
 from training.contestants import AgentContestant
 from training.demonstrations import Demonstrations
 from training.environment_config import MicroRTSConfig
-from training.evaluation import both_sides, plan_matches
-from training.final_evaluation import play_matches
+from training.evaluation import both_sides, match_results, plan_matches
 from training.learner_config import LearnerConfig
 from training.record_command import RecordOptions, record
 
+NOT_BEGUN = "not begun: the minutes are over"
 _ACTING_GAMES = 32
 _STEPS_INTO_GAMES = 300
 _COST_SECONDS = 60.0
@@ -122,11 +122,28 @@ def batches(streams: DemonstrationStreams) -> Iterator[DemonstrationBatch]:
         yield batch
 
 
+@dataclass(frozen=True, kw_only=True)
+class CellJob:
+    """A cell for a process of its own: one thread learns, then plays."""
+
+    directory: Path
+    cell: Cell
+    budget: Budget
+    deadline: float
+    """Time after which it is not begun."""
+
+    def run(self, context: None) -> str:
+        """Train and evaluate, and return a line about it."""
+        del context
+        return run_cell(self.directory, self.cell, self.budget) if time.time() < self.deadline else NOT_BEGUN
+
+
 def run_cell(directory: Path, cell: Cell, budget: Budget) -> str:
     """Train and evaluate unless that was done, and return a line about it."""
     folder = directory / CELLS / cell.path
     if (folder / CELL_FILE).exists():
         return "done before"
+    torch.set_num_threads(1)
     begin = time.monotonic()
     lessons = Lessons(directory, cell.map, budget)
     learner = train(lessons, cell)
@@ -168,8 +185,7 @@ def evaluate(agent: Agent, cell: Cell, budget: Budget) -> list[dict[str, Any]]:
     players = {cell.variant: AgentContestant(agent)}
     config = EvaluationConfig(opponents=budget.opponents, games=budget.games, max_steps=budget.max_steps)
     matches = plan_matches(MicroRTSConfig(map_path=MAPS[cell.map]), config, players, seed=cell.seed)
-    results = play_matches(players, matches)
-    assert results is not None
+    results = match_results(matches, [batch.run(players) for batch in matches])
     return [result.to_row() for result in both_sides(results)]
 
 
@@ -178,6 +194,7 @@ def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:
     file = directory / COSTS / f"{game_map}.json"
     if file.exists():
         return
+    torch.set_num_threads(1)
     lessons = Lessons(directory, game_map, budget)
     lengths = [lessons.demonstrations.read(game.index).observations.entity_counts for game in lessons.choice.train]
     found = length_statistics(lengths)

@@ -23,17 +23,17 @@ from paper_comparison_costs import (
 )
 from paper_comparison_plan import LISTS_ONLY, MAPS, VARIANTS, Budget, Cell
 from paper_comparison_results import CELL_FILE, CELLS, COSTS, RECORDINGS
-from training.demonstration_choice import Choice, ChosenGame, choose_games
-from training.demonstration_streams import DemonstrationBatch, DemonstrationStreams
-from training.imitation import ImitationLearner
-from training.imitation_config import ImitationConfig
 
 from agent import Agent
 from training.config import EvaluationConfig
 from training.contestants import AgentContestant
+from training.demonstration_choice import Choice, ChosenGame, choose_games, repeated_games
+from training.demonstration_streams import DemonstrationBatch, DemonstrationStreams
 from training.demonstrations import Demonstrations
 from training.environment_config import MicroRTSConfig
 from training.evaluation import both_sides, match_results, plan_matches
+from training.imitation import ImitationLearner
+from training.imitation_config import ImitationConfig
 from training.learner_config import LearnerConfig
 from training.record_command import RecordOptions, record
 
@@ -72,7 +72,8 @@ class Lessons:
             streams=budget.streams,
             unroll_length=budget.unroll_length,
         )
-        self.choice: Choice = choose_games(self.demonstrations.player_games, self.config, values=False)
+        repeats = repeated_games(self.demonstrations)
+        self.choice: Choice = choose_games(self.demonstrations.player_games, self.config, values=False, repeats=repeats)
 
     def training(self, seed: int) -> DemonstrationStreams:
         """Return all passes of a training."""

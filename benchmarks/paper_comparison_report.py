@@ -159,7 +159,7 @@ def _ablations(results: Results) -> list[str]:
                 rows.append((game_map, text, found[0].percent(), found[1].percent()))
     if not rows:
         names = ", ".join((*LATENTS, *ABLATIONS))
-        return ["## Ablations", "", f"Not run yet: {names}. The command below runs them.", ""]
+        return ["## Ablations", "", *paragraph(f"Not run yet: {names}. The command below runs them.")]
     header = ["map", "what", "points, 95 % over seeds", "95 % over games"]
     return ["## Ablations", "", "Difference of mean win rates, with minus without.", "", *table(header, rows)]
 

@@ -16,7 +16,7 @@ from tests.agent import games
 from tests.training.scripted_demonstrations import ScriptedDemonstrations
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-LENGTHS = [10, 12] * 20
+LENGTHS = list(range(8, 48))
 
 
 class Demonstrations(ScriptedDemonstrations):

@@ -26,12 +26,12 @@ from envs.starcraft2.scalars import PLAYER_NAMES
 from envs.starcraft2.things import Conditions, Ids, Thing
 
 _OWN = 1
-_FINISHED, _PERCENT = 1.0, 100
+_FINISHED, FINISHED_PERCENT = 1.0, 100
 _PLAYER = {name: column for column, name in enumerate(PLAYER_NAMES)}
 _ORDER_COLUMNS = [COLUMN[f"order_id_{index}"] for index in range(4)]
 _BUFF_COLUMNS = [COLUMN[f"buff_id_{index}"] for index in range(2)]
-_RESOURCE_BUFFS = range(271, 276)
-_ABILITY_OF_FUNCTION = np.array([function.ability_id for function in FUNCTIONS])
+RESOURCE_BUFFS = range(271, 276)
+ABILITY_OF_FUNCTION = np.array([function.ability_id for function in FUNCTIONS])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class PlayerFacts:
                 "busy": frozenset(unit.unit_type for unit in own if unit.orders),
                 "loaded": frozenset(unit.unit_type for unit in own if unit.cargo_space_taken),
                 "carrying": frozenset(
-                    unit.unit_type for unit in own if any(buff in _RESOURCE_BUFFS for buff in unit.buff_ids)
+                    unit.unit_type for unit in own if any(buff in RESOURCE_BUFFS for buff in unit.buff_ids)
                 ),
             },
         )
@@ -83,14 +83,14 @@ class PlayerFacts:
         units, player = encoded.raw_units, encoded.player.tolist()
         own = units[units[:, COLUMN["alliance"]] == _OWN]
         types, functions, buffs = own[:, COLUMN["unit_type"]], own[:, _ORDER_COLUMNS], own[:, _BUFF_COLUMNS]
-        carries = ((buffs >= _RESOURCE_BUFFS[0]) & (buffs <= _RESOURCE_BUFFS[-1])).any(1)
+        carries = ((buffs >= RESOURCE_BUFFS[0]) & (buffs <= RESOURCE_BUFFS[-1])).any(1)
         return cls(
             minerals=player[_PLAYER["minerals"]],
             vespene=player[_PLAYER["vespene"]],
             supply_left=player[_PLAYER["food_cap"]] - player[_PLAYER["food_used"]],
-            finished_unit_types=types[own[:, COLUMN["build_progress"]] >= _PERCENT],
+            finished_unit_types=types[own[:, COLUMN["build_progress"]] >= FINISHED_PERCENT],
             upgrades=encoded.upgrades,
-            orders=_ABILITY_OF_FUNCTION[functions[functions > 0]],
+            orders=ABILITY_OF_FUNCTION[functions[functions > 0]],
             unit_types_by_state={
                 "busy": types[own[:, COLUMN["order_length"]] > 0],
                 "loaded": types[own[:, COLUMN["cargo_space_taken"]] > 0],
@@ -164,6 +164,10 @@ class FunctionMasks:
         reachable[self._general[callable_variants]] = True
         mask: NDArray[np.int8] = (there & reachable & self._shown).view(np.int8)
         return mask
+
+    def of(self, encoded: EncodedObservation, entity_classes: NDArray[np.int32]) -> NDArray[np.int8]:
+        """Return the mask int8 [functions] of an observation and its entity classes [E, 2]."""
+        return self(PlayerFacts.from_encoded(encoded), entity_classes)
 
 
 def _presence(

@@ -1,12 +1,15 @@
-"""The websocket to a game: websocket-client's, which reads large answers in fewer pieces."""
+"""The connection to a game: the websocket and the protocol of websocket-client and pysc2, with less work a request."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from envs.starcraft2.compatibility import websocket
+from envs.starcraft2.compatibility import protocol, sc_pb, websocket
 
-_ONE_BINARY_FRAME = 0x82
+_ONE_TEXT_FRAME, _ONE_BINARY_FRAME = 0x81, 0x82
+_MASKED = 0x80
+# Masks keep what runs in a browser from forging frames; that of zeros leaves the content as it is.
+_MASK = bytes(4)
 _LENGTH_BYTES = {126: 2, 127: 8}
 _FIRST_CAPACITY = 2**18
 _LONGEST_ANSWER = 2**30
@@ -28,6 +31,24 @@ class GameWebSocket(websocket.WebSocket):  # type: ignore[misc]
         self.last_answer: bytes = b""
         self._buffer = bytearray(_FIRST_CAPACITY)
         self._filled = 0
+
+    def send(self, payload: Any, opcode: int = websocket.ABNF.OPCODE_TEXT) -> int:
+        """Send a request, as pysc2 does in a text frame, and return the size of the frame.
+
+        Raises:
+            websocket.WebSocketException: if the connection is closed.
+            OSError: if it breaks, or the game takes nothing in time.
+        """
+        if opcode != websocket.ABNF.OPCODE_TEXT or not isinstance(payload, bytes):
+            return int(super().send(payload, opcode))
+        frame = _header(len(payload)) + _MASK + payload
+        self._connected().sendall(frame)
+        return len(frame)
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Limit how long each following request and answer may take, in seconds."""
+        if timeout != self.gettimeout():
+            super().settimeout(timeout)
 
     def recv(self) -> Any:
         """Return the next answer.
@@ -61,13 +82,16 @@ class GameWebSocket(websocket.WebSocket):  # type: ignore[misc]
             self._buffer.extend(bytes(count - len(self._buffer)))
         with memoryview(self._buffer) as view:
             while self._filled < count:
-                connection = self.sock  # another thread may drop it
-                if connection is None:
-                    raise websocket.WebSocketConnectionClosedException("the connection is closed")
-                received = connection.recv_into(view[self._filled :])
+                received = self._connected().recv_into(view[self._filled :])
                 if not received:
                     raise websocket.WebSocketConnectionClosedException("the game closed the connection")
                 self._filled += received
+
+    def _connected(self) -> Any:
+        connection = self.sock  # another thread may drop it
+        if connection is None:
+            raise websocket.WebSocketConnectionClosedException("the connection is closed")
+        return connection
 
     def _take(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to `end` of the buffer, and take all before `end` out of it."""
@@ -76,3 +100,50 @@ class GameWebSocket(websocket.WebSocket):  # type: ignore[misc]
             self._filled -= end
             view[: self._filled] = view[end : end + self._filled]
         return taken
+
+
+class GameProtocol(protocol.StarcraftProtocol):  # type: ignore[misc]
+    """pysc2's protocol without its logs and stopwatches, which take longer than what is sent and read.
+
+    Args:
+        connection: a connection that pysc2's own protocol has opened.
+        status: of the game.
+    """
+
+    def __init__(self, connection: GameWebSocket, status: Any) -> None:
+        super().__init__(sock=connection)
+        self._status = status
+
+    def send(self, **requests: Any) -> Any:
+        """Return the answer to the one request that is given by its name, such as ping=sc_pb.RequestPing().
+
+        Raises:
+            protocol.ConnectionError: if the connection fails, or the answer is one to another request.
+            protocol.ProtocolError: if the answer is empty, incomplete or an error.
+        """
+        (name,) = requests
+        request = sc_pb.Request(id=next(self._count), **requests)
+        try:
+            self._sock.send(request.SerializeToString())
+            answer = self._sock.recv()
+        except (websocket.WebSocketConnectionClosedException, websocket.WebSocketTimeoutException, OSError) as error:
+            raise protocol.ConnectionError(f"Error during {name}: {error}") from error
+        if not answer:
+            raise protocol.ProtocolError("Got an empty response from SC2.")
+        response = sc_pb.Response.FromString(answer)
+        if not response.HasField("status"):
+            raise protocol.ProtocolError("Got an incomplete response without a status.")
+        self._status = protocol.Status(response.status)
+        if response.error:
+            raise protocol.ProtocolError(f"Error in RPC response to {name}:\n" + "\n".join(response.error))
+        if response.HasField("id") and response.id != request.id:
+            raise protocol.ConnectionError(f"Error during {name}: Got a response with a different id")
+        return getattr(response, name)
+
+
+def _header(length: int) -> bytes:
+    """Return the beginning of the frame of a request of this length."""
+    if length < min(_LENGTH_BYTES):
+        return bytes((_ONE_TEXT_FRAME, _MASKED | length))
+    code = next(code for code, size in _LENGTH_BYTES.items() if length < 256**size)
+    return bytes((_ONE_TEXT_FRAME, _MASKED | code)) + length.to_bytes(_LENGTH_BYTES[code], "big")

@@ -19,6 +19,7 @@ from envs.starcraft2.faults import GARBAGE, VERSION, GameFaultError
 from envs.starcraft2.game import EpisodeSetup, Game, interface_options
 from envs.starcraft2.game_maps import GameMap
 from envs.starcraft2.names import NO_OPPONENT, RACE_NAMES, BuiltInOpponent
+from envs.starcraft2.native_masks import fastest_masks
 from envs.starcraft2.player import Player
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_records import ReplayRecord, save_replay
@@ -188,7 +189,7 @@ class Match:
         )
         infos = game.begin(setup)
         if self._masks is None:
-            self._masks = FunctionMasks(costs_from_game(game.data()))
+            self._masks = fastest_masks(costs_from_game(game.data()))
         views = game.observe()
         self._race_names = _race_names(infos)
         generators = [np.random.default_rng([self._seed, index]) for index in range(len(self.players))]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 NATIVE_VARIABLE = "PERCEIVER_STAR_NATIVE"
 """Environment variable; 0 keeps to Python."""
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("native_records.c", "native_entities.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("native_records.c", "native_entities.c", "native_masks.c"))
 _COMPILERS = ("cc", "gcc", "clang")
 # No fused multiplication and addition: every result is rounded as in Python.
 _OPTIONS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-shared")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES, ENTITY_MASK, SCALARS, VALUE_SCALARS
 from envs.starcraft2 import actions
-from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
+from envs.starcraft2.action_masks import FunctionMasks
 from envs.starcraft2.functions import FUNCTIONS
 from envs.starcraft2.game import View
 from envs.starcraft2.guidance import EpisodeGuidance
@@ -149,7 +149,7 @@ class Player:
     def _function_mask(self, seen: EncodedObservation) -> NDArray[np.int8]:
         assert self._masks is not None
         if self._budget.allows_order(seen.game_loop):
-            return self._allowed & self._masks(PlayerFacts.from_encoded(seen), self._arrays[ENTITY_CLASSES])
+            return self._allowed & self._masks.of(seen, self._arrays[ENTITY_CLASSES])
         mask = np.zeros(len(FUNCTIONS), np.int8)
         mask[_NO_OP] = 1
         return mask

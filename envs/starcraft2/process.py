@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from envs.errors import GameStartError
 from envs.starcraft2 import compatibility
-from envs.starcraft2.connection import GameWebSocket
+from envs.starcraft2.connection import GameProtocol, GameWebSocket
 from envs.starcraft2.faults import HANG, START, GameFaultError, faults_reported
 from envs.starcraft2.installation import program_environment, program_path, working_directory
 from envs.starcraft2.temporary_folders import TemporaryFolder
@@ -166,6 +166,8 @@ class _Controller(compatibility.remote_controller.RemoteController):  # type: ig
         self._deadline = deadline
         self._websocket: Any = None
         super().__init__(HOST, process.port, process, timeout_seconds=timeout_seconds)
+        connection: Any = self._websocket
+        self._client = GameProtocol(connection, self.status)
 
     def _connect(self, host: str, port: int, proc: GameProcess, timeout_seconds: float) -> Any:
         url = f"ws://{host}:{port}/sc2api"

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from envs.function_calls import COMPONENT_NAMES, DELAY, REPEAT, FunctionCallSpace
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
 from envs.starcraft2.abilities import costs_from_game
-from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
 from envs.starcraft2.actions import from_protobuf, keep_allowed, last_action, no_op
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.entity_columns import PLACEHOLDER
 from envs.starcraft2.faults import GARBAGE, GameFaultError
 from envs.starcraft2.game import interface_options
+from envs.starcraft2.native_masks import fastest_masks
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.progress import PlayerProgress
@@ -126,7 +126,7 @@ class Playback:
         message = self._begin()
         info = self._process.request("game_info", lambda controller: controller.game_info())
         data = self._process.request("data", lambda controller: controller.data_raw())
-        masks = FunctionMasks(costs_from_game(data))
+        masks = fastest_masks(costs_from_game(data))
         encoder = ObservationEncoder(info, max_entities=space.max_entities)
         last: LastAction | None = None
         for decision in plan:
@@ -138,7 +138,7 @@ class Playback:
                 raise ReplayError("an observation that cannot be encoded", str(error)) from error
             call, left_out = _label(decision, seen, encoder, space)
             observation = dict(seen.arrays)
-            mask = masks(PlayerFacts.from_encoded(seen), observation[ENTITY_CLASSES])
+            mask = masks.of(seen, observation[ENTITY_CLASSES])
             # A player may do what our facts of the game bar, and what it did must be possible to learn.
             mask[call[0]] = 1
             observation[ACTION_MASK] = mask

@@ -18,7 +18,7 @@ _ALWAYS: Thing = ("always", 0)
 _NEVER: Thing = ("never", 0)  # a kind that no player has
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """Where each thing has its flag, and which flags each condition asks for.
 
     Attributes:
@@ -54,7 +54,7 @@ class Conditions:
 
     def holding(self, things: Mapping[str, Ids]) -> NDArray[np.bool_]:
         """Return which conditions hold, bool [conditions], where a player has things of these ids, kind by kind."""
-        layout = self._layout
+        layout = self.layout
         flags = np.zeros(layout.num_flags, np.bool_)
         for kind, ids in (*things.items(), (_ALWAYS[0], [_ALWAYS[1]])):
             place = layout.kinds.get(kind)
@@ -65,7 +65,8 @@ class Conditions:
         return holding
 
     @cached_property
-    def _layout(self) -> _Layout:
+    def layout(self) -> Layout:
+        """Where the flags are; there are no more conditions once it has been asked for."""
         highest: dict[str, int] = {}
         for kind, number in (thing for group in self._numbers for thing in group):
             highest[kind] = max(number, highest.get(kind, 0))
@@ -73,4 +74,4 @@ class Conditions:
         kinds = {kind: slice(*ends) for kind, ends in zip(highest, pairwise(starts), strict=True)}
         members = [kinds[kind].start + number for group in self._numbers for kind, number in group]
         first = np.cumsum([0, *(len(group) for group in self._numbers)])[:-1]
-        return _Layout(starts[-1], kinds, np.array(members, np.intp), first)
+        return Layout(starts[-1], kinds, np.array(members, np.intp), first)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import starcraft2_frames as frames
 from envs.function_calls import SELECTED, TARGET_ENTITY, sample_function_call
 from envs.spaces import ENTITY_CLASSES
 from envs.starcraft2.abilities import ABILITIES, Ability, equivalents
@@ -27,6 +28,7 @@ from envs.starcraft2.functions import (
     target_table,
     variants,
 )
+from envs.starcraft2.native_masks import fastest_masks
 from envs.starcraft2.observation import ObservationEncoder
 from envs.starcraft2.tables import UNIT_TYPE_IDS, UNIT_TYPE_NAMES, UPGRADE_IDS
 from tests.envs.starcraft2.recorded_game import recorded_game
@@ -312,6 +314,32 @@ def test_facts_are_the_same_from_the_encoded_observation() -> None:
         assert set(fast.orders) <= {order for order in slow.orders if order in BY_ABILITY} & first
         classes = encoded.arrays[ENTITY_CLASSES]
         np.testing.assert_array_equal(masks(slow, classes), masks(fast, classes))
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_masks_made_in_c_are_the_same(hides: bool) -> None:
+    hiding = {"hide_specific": hides, "hide_camera": hides}
+    in_python, fastest = FunctionMasks(**hiding), fastest_masks(**hiding)
+    if type(fastest) is FunctionMasks:
+        pytest.skip("there is no C compiler, or C is switched off")
+    generator, offered = np.random.default_rng(0), 0
+    for count in (0, 1, 5, 20, 60, 200, 400, 800):
+        for busy in (0.0, 0.3, 1.0):
+            message = frames.observation(generator, num_units=count, busy=busy)
+            common = message.observation.player_common
+            common.minerals, common.vespene, common.food_cap = generator.integers(0, 500, 3).tolist()
+            message.observation.raw_data.player.upgrade_ids.extend(drawn(generator, UPGRADE_IDS, 0.4).tolist())
+            encoded = ObservationEncoder(frames.game_info(generator)).encode(message)
+            classes = encoded.arrays[ENTITY_CLASSES]
+            expected, mask = in_python.of(encoded, classes), fastest.of(encoded, classes)
+            assert mask.dtype == np.int8
+            np.testing.assert_array_equal(mask, expected)
+            offered += int(mask.sum())
+    assert offered > 500
+    for info, message in recorded_messages():
+        encoded = ObservationEncoder(info).encode(message)
+        classes = encoded.arrays[ENTITY_CLASSES]
+        np.testing.assert_array_equal(fastest.of(encoded, classes), in_python.of(encoded, classes))
 
 
 def test_masks_grow_with_a_recorded_game() -> None:

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
-from envs.starcraft2.compatibility import websocket
-from envs.starcraft2.connection import GameWebSocket
+from envs.starcraft2.compatibility import DecodeError, protocol, sc_pb, websocket
+from envs.starcraft2.connection import GameProtocol, GameWebSocket
 
 CONTINUED, TEXT, BINARY, PING, LAST = 0, 1, 2, 9, 0x80
 
@@ -24,7 +25,9 @@ def frame(content: bytes, kind: int = LAST | BINARY) -> bytes:
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Any, socket.socket]]:
-    client, server = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
     connection = GameWebSocket()
     connection.sock = client
     connection.settimeout(5.0)
@@ -86,3 +89,56 @@ def test_an_end_a_silence_and_an_impossible_length_are_errors(ends: tuple[Any, s
             connection.recv()
         connection._filled = 0
         connection.shutdown()
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
+def test_requests_are_masked_text_frames(ends: tuple[Any, socket.socket], size: int) -> None:
+    connection, server = ends
+    content = np.random.default_rng(size).bytes(size)
+    sending = threading.Thread(target=connection.send, args=[content])
+    sending.start()
+    received = websocket._abnf.frame_buffer(server.recv, True).recv_frame()
+    sending.join()
+    assert (received.fin, received.opcode, received.mask_value) == (1, TEXT, 1)
+    assert received.data == content
+
+
+def test_requests_are_numbered_and_answered(ends: tuple[Any, socket.socket]) -> None:
+    connection, server = ends
+    client = GameProtocol(connection, protocol.Status.launched)
+    requests = websocket._abnf.frame_buffer(server.recv, True)
+    for number in (1, 2):
+        answer = sc_pb.Response(id=number, status=sc_pb.in_game, step=sc_pb.ResponseStep(simulation_loop=9))
+        server.sendall(frame(answer.SerializeToString()))
+        assert client.send(step=sc_pb.RequestStep(count=5)).simulation_loop == 9
+        request = sc_pb.Request.FromString(requests.recv_frame().data)
+        assert (request.id, request.step.count) == (number, 5)
+        assert client.status == protocol.Status.in_game
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (b"", protocol.ProtocolError, "empty response"),
+        (sc_pb.Response(id=1).SerializeToString(), protocol.ProtocolError, "without a status"),
+        (
+            sc_pb.Response(status=3, error=["over"]).SerializeToString(),
+            protocol.ProtocolError,
+            "over",
+        ),
+        (sc_pb.Response(status=3, id=7).SerializeToString(), protocol.ConnectionError, "different id"),
+        (b"\xff\xff", DecodeError, "parsing"),
+        (None, protocol.ConnectionError, "Error during step"),
+    ],
+)
+def test_answers_that_are_none_are_errors_of_pysc2(
+    ends: tuple[Any, socket.socket], answer: bytes | None, error: type[Exception], message: str
+) -> None:
+    connection, server = ends
+    client = GameProtocol(connection, protocol.Status.launched)
+    if answer is None:
+        server.close()
+    else:
+        server.sendall(frame(answer))
+    with pytest.raises(error, match=message):
+        client.send(step=sc_pb.RequestStep(count=5))

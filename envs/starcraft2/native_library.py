@@ -19,7 +19,9 @@ from pathlib import Path
 
 NATIVE_VARIABLE = "PERCEIVER_STAR_NATIVE"
 """Environment variable; 0 keeps to Python."""
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("native_records.c", "native_entities.c", "native_masks.c"))
+_HERE = Path(__file__).parent
+SOURCES = tuple(_HERE / f"native_{name}.c" for name in ("records", "entities", "masks", "planes"))
+_HEADER = _HERE / "native_messages.h"
 _COMPILERS = ("cc", "gcc", "clang")
 # No fused multiplication and addition: every result is rounded as in Python.
 _OPTIONS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-shared")
@@ -76,7 +78,9 @@ def build(directory: Path) -> Path:
         subprocess.SubprocessError: if the compiler fails or takes too long.
     """
     machine = f"{platform.system()}-{platform.machine()} {' '.join(_OPTIONS)}"
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES) + machine.encode()).hexdigest()[:16]
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in (*SOURCES, _HEADER)) + machine.encode()).hexdigest()[
+        :16
+    ]
     library = directory / f"native-{key}.so"
     if library.is_file():
         return library

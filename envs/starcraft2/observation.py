@@ -29,6 +29,7 @@ from envs.starcraft2.coordinates import GRID_SIZE, Grid
 from envs.starcraft2.entity_classes import NUM_SELECTION_CLASSES, TARGET_CLASS_NAMES
 from envs.starcraft2.entity_columns import CATEGORY_SIZES, MAX_ENTITIES, VALUE_NAMES
 from envs.starcraft2.functions import FUNCTIONS
+from envs.starcraft2.native_planes import native_minimap
 from envs.starcraft2.raw_units import COLUMN
 from envs.starcraft2.scalars import LastAction
 from envs.starcraft2.unit_encoder import unit_encoder
@@ -90,9 +91,10 @@ class ObservationEncoder:
         self.max_entities = max_entities
         space = observation_space(max_entities=max_entities)
         self._specs: dict[str, Any] = {key: (space[key].shape, space[key].dtype) for key in _WRITTEN_KEYS}
-        self._units = unit_encoder(self.grid)
+        self._units, self._minimap = unit_encoder(self.grid), native_minimap()
         self._races = {player.player_id: _known_races(player) for player in game_info.player_info}
         self._away_race_hidden = away_race_hidden
+        self._constant_of: int | None = None
         self._constant = np.zeros(scalars.NUM_SCALARS, np.float32)
         self._constant[scalars.SCALAR_SLICES["build_order_given"].start :] = scalars.encode_statistic(
             statistic or Statistic()
@@ -127,7 +129,8 @@ class ObservationEncoder:
         arrays = self.empty_arrays() if arrays is None else arrays
         entities = {key: arrays[key] for key in _ENTITY_ARRAYS}
         units, tags = self._units.encode(state.raw_data, entities, last_action, answer)
-        planes.write_minimap(state.feature_layer_data.minimap_renders, arrays[PLANES])
+        if answer is None or self._minimap is None or not self._minimap.write(answer, arrays[PLANES]):
+            planes.write_minimap(state.feature_layer_data.minimap_renders, arrays[PLANES])
         encoded = EncodedObservation(
             arrays={key: arrays[key] for key in _WRITTEN_KEYS},
             tags=tags,
@@ -141,12 +144,13 @@ class ObservationEncoder:
         return encoded
 
     def _write_scalars(self, encoded: EncodedObservation, last_action: LastAction | None) -> None:
-        values = encoded.arrays[SCALARS]
+        values, player_id = encoded.arrays[SCALARS], int(encoded.player[0])
+        if player_id != self._constant_of:
+            home = self._races.get(player_id, (0, 0))[1]
+            others = [requested for other, (requested, _) in self._races.items() if other != player_id]
+            scalars.write_races(self._constant, home, 0 if self._away_race_hidden or not others else others[0])
+            self._constant_of = player_id
         values[:] = self._constant
-        player_id = int(encoded.player[0])
-        home = self._races.get(player_id, (0, 0))[1]
-        others = [requested for other, (requested, _) in self._races.items() if other != player_id]
-        scalars.write_races(values, home, 0 if self._away_race_hidden or not others else others[0])
         scalars.write_last_action(values, last_action)
         scalars.write_game_state(
             values,

@@ -101,6 +101,7 @@ def _slices(sizes: dict[str, int]) -> dict[str, slice]:
 
 SCALAR_SLICES = _slices(SCALAR_PART_SIZES)
 NUM_SCALARS = sum(SCALAR_PART_SIZES.values())
+_LAST_ACTION = slice(SCALAR_SLICES["last_function"].start, SCALAR_SLICES["last_repeat"].stop)
 SHARED_SIZE = SCALAR_SLICES["score"].stop
 """The first scalars, those of statistics to score, are what the opponent's value functions see too."""
 NUM_VALUE_SCALARS = 1 + SHARED_SIZE
@@ -137,10 +138,10 @@ def score_vector(observation: Any) -> NDArray[np.float64]:
     return np.asarray((observation.score.score, *_score_details(details), *by_category, *by_vital), np.float64)
 
 
-def encode_time(game_loop: int) -> NDArray[np.float32]:
-    """Return the sinusoidal code of a game loop, sines before cosines (Vaswani et al. 2017, section 3.5)."""
+def write_time(code: NDArray[np.float32], game_loop: int) -> None:
+    """Fill `code` [TIME_SIZE] with the sines, then cosines, of a game loop (Vaswani et al. 2017, section 3.5)."""
     angles = game_loop * _TIME_FREQUENCIES
-    return np.concatenate([np.sin(angles), np.cos(angles)]).astype(np.float32)
+    code[: TIME_SIZE // 2], code[TIME_SIZE // 2 :] = np.sin(angles), np.cos(angles)
 
 
 def write_game_state(
@@ -171,7 +172,7 @@ def write_game_state(
         indices = unit_type_indices[alliances == alliance]
         scalars[part[name]] = np.sqrt(np.bincount(indices, minlength=SCALAR_PART_SIZES[name]))
     scalars[part["score"]] = np.log1p(np.maximum(score, 0))
-    scalars[part["time"]] = encode_time(game_loop)
+    write_time(scalars[part["time"]], game_loop)
     scalars[part["minutes_div_10"]] = game_loop / (10 * GAME_LOOPS_PER_MINUTE)
 
 
@@ -194,13 +195,13 @@ def write_last_action(scalars: NDArray[np.float32], action: LastAction | None) -
     Raises:
         ValueError: if an entry is out of range.
     """
+    scalars[_LAST_ACTION] = 0
     for name, number in (
         ("last_function", action and action.function),
         ("last_delay", action and action.delay),
         ("last_queued", action and action.queued),
         ("last_repeat", action and action.repeat),
     ):
-        scalars[SCALAR_SLICES[name]] = 0
         if number is not None:
             if not 0 <= number < SCALAR_PART_SIZES[name]:
                 raise ValueError(f"{name}: expected 0 to {SCALAR_PART_SIZES[name] - 1}, got {number}")

@@ -48,6 +48,8 @@ def test_observations_lie_in_their_space_from_c_and_from_python(seed: int, count
         patch.setenv(native_library.NATIVE_VARIABLE, "0")
         in_python = ObservationEncoder(info, statistic=Statistic(build_order=(1, 2)))
     assert_equal(in_python.encode(message.SerializeToString(), last_action=last), encoded)
+    answer = sc_pb.Response(observation=message, status=sc_pb.in_game).SerializeToString()
+    assert_equal(encoder.encode(message, last_action=last, answer=answer), encoded)
 
 
 def test_rows_of_a_batch_are_overwritten_in_full() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import starcraft2_frames as frames
 from envs.starcraft2.compatibility import common_pb, sc_pb, spatial_pb
+from envs.starcraft2.native_planes import native_minimap
 from envs.starcraft2.planes import PLANE_HIGHS, PLANE_NAMES, static_grids, unpack_image, write_minimap
 from tests.envs.starcraft2.pysc2_features import features, minimap_planes, transform
 
@@ -24,6 +25,36 @@ def test_planes_equal_those_of_pysc2(seed: int) -> None:
     write_minimap(minimap, planes)
     info = frames.game_info(generator, width=216, height=88)
     np.testing.assert_array_equal(planes, minimap_planes(transform(info.start_raw.map_size)(message)))
+
+
+def test_planes_from_c_are_the_same() -> None:
+    in_c = native_minimap()
+    if in_c is None:
+        pytest.skip("there is no C compiler, or C is switched off")
+    generator = np.random.default_rng(0)
+    readable = 0
+    for change in ("", "pathable", "height_map", "bits", "short", "size", "all", "twice", "cut"):
+        message = frames.observation(generator, num_units=2)
+        minimap = message.observation.feature_layer_data.minimap_renders
+        if change in PLANE_NAMES:
+            minimap.ClearField(change)
+        elif change == "bits":
+            minimap.creep.bits_per_pixel = 16
+        elif change == "short":
+            minimap.alerts.data = minimap.alerts.data[:-1]
+        elif change == "size":
+            minimap.camera.size.x = 64
+        elif change == "all":
+            message.observation.ClearField("feature_layer_data")
+        answer = sc_pb.Response(observation=message).SerializeToString()
+        answer = {"twice": answer * 2, "cut": answer[:-5]}.get(change, answer)
+        expected, planes = np.full((2, len(PLANE_NAMES), 128, 128), 7, np.uint8)
+        if in_c.write(answer, planes):
+            write_minimap(message.observation.feature_layer_data.minimap_renders, expected)
+            np.testing.assert_array_equal(planes, expected)
+            readable += 1
+    assert readable == 3, "the others are Python's, which says what is wrong with them"
+    assert not in_c.write(answer, np.zeros((8, 128, 256), np.uint8)[:, :, ::2])
 
 
 def test_highest_values_are_those_that_pysc2_names() -> None:

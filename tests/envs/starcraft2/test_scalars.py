@@ -86,7 +86,8 @@ def test_more_supply_used_than_there_is_leaves_none_free(empty: NDArray[np.float
 
 
 def test_time_is_the_code_of_transformers() -> None:
-    code = scalars.encode_time(100)
+    code = np.empty(scalars.TIME_SIZE, np.float32)
+    scalars.write_time(code, 100)
     assert code.shape == (scalars.TIME_SIZE,)
     for pair in (0, 5, 31):
         angle = 100 / 10000 ** (2 * pair / scalars.TIME_SIZE)

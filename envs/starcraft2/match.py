@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,12 @@ from envs.starcraft2.abilities import costs_from_game
 from envs.starcraft2.action_masks import FunctionMasks
 from envs.starcraft2.faults import GARBAGE, VERSION, GameFaultError
 from envs.starcraft2.game import EpisodeSetup, Game, interface_options
-from envs.starcraft2.game_maps import GameMap
+from envs.starcraft2.match_settings import MatchSettings
 from envs.starcraft2.names import NO_OPPONENT, RACE_NAMES, BuiltInOpponent
 from envs.starcraft2.native_masks import fastest_masks
 from envs.starcraft2.player import Player
 from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_records import ReplayRecord, save_replay
-from envs.starcraft2.settings import StarCraft2Settings, made_directory
-from envs.starcraft2.version import VersionGuard
 
 START_ATTEMPTS = 3
 """How often an episode is begun anew, each time with a fresh process, before the error is the caller's."""
@@ -32,60 +29,6 @@ _RESULTS = {1: 1, 2: -1}  # Victory, Defeat (sc2api.proto, Result); a tie or an 
 _RESULT_WORDS = {1: "win", -1: "loss", 0: "tie"}
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MatchSettings:
-    """What all games of a batch have in common.
-
-    Attributes:
-        game_map: the map.
-        map_data: contents of its file.
-        races: of player 0, and of player 1 or the opponent.
-        start_process: starts the game's program.
-        max_game_loops: game loops after which an episode is truncated.
-        load_timeout_seconds: how long creating and joining an episode may take.
-        episodes_per_process: episodes after which the program is started anew.
-        replay_directory: where replays are written; None saves none.
-        replay_interval: every how many episodes of a game one is saved.
-        replay_label: who plays as player 0.
-        version_guard: refuses games of another version.
-    """
-
-    game_map: GameMap
-    map_data: bytes = field(repr=False)
-    races: tuple[str, str]
-    start_process: Callable[[], GameProcess]
-    max_game_loops: int
-    load_timeout_seconds: float
-    episodes_per_process: int
-    replay_directory: Path | None
-    replay_interval: int
-    replay_label: str
-    version_guard: VersionGuard
-
-    @classmethod
-    def of(cls, settings: StarCraft2Settings, game_map: GameMap, directory: Path) -> MatchSettings:
-        """Return the settings of matches on a map, with the game in `directory`.
-
-        Raises:
-            UnknownNameError: if there is no such release.
-            GameNotFoundError: if its build is not installed.
-            OSError: if the folder for replays cannot be made.
-        """
-        return cls(
-            game_map=game_map,
-            map_data=(directory / "Maps" / game_map.path).read_bytes(),
-            races=(settings.race, settings.opponent_race),
-            start_process=settings.process.starter(directory),
-            max_game_loops=settings.max_game_loops or game_map.max_game_loops,
-            load_timeout_seconds=settings.process.start_timeout_seconds,
-            episodes_per_process=settings.process.episodes_per_process,
-            replay_directory=made_directory(settings.replay_directory),
-            replay_interval=settings.replay_interval,
-            replay_label=settings.replay_label,
-            version_guard=settings.process.version_guard(),
-        )
 
 
 class Match:
@@ -113,7 +56,8 @@ class Match:
         self._seed = 0
         self._game: Game | None = None
         self._masks: FunctionMasks | None = None
-        self._has_failed = False
+        self._has_failed = self._is_interrupted = False
+        self._launched: list[GameProcess] = []
         self._episodes = self._episodes_of_process = 0
         self._game_loop = 0
         self._race_names: tuple[str, ...] = ()
@@ -134,6 +78,9 @@ class Match:
             GameCrashedError: if it fails `START_ATTEMPTS` times in a row.
             GameVersionError: if the game is another version than before or than expected.
         """
+        if self._is_interrupted:
+            self.close()
+            self._is_interrupted = False
         for attempt in range(1, START_ATTEMPTS + 1):
             self._seed = int(self._seeds.integers(1, 2**31))
             try:
@@ -144,6 +91,8 @@ class Match:
                     raise
             except GameFaultError as error:
                 self._drop_game(error.kind, error)
+                if self._is_interrupted:
+                    raise
                 if attempt == START_ATTEMPTS:
                     raise GameCrashedError(f"StarCraft II failed {attempt} times in a row, last: {error}") from error
         raise AssertionError("unreachable")
@@ -160,10 +109,11 @@ class Match:
             for player in self.players:
                 player.drop()
 
-    def kill(self) -> None:
-        """End the game's processes at once, whatever a thread is asking them."""
-        if self._game is not None:
-            self._game.kill()
+    def interrupt(self) -> None:
+        """End the game's processes at once, whatever a thread is asking them, and any that is being started."""
+        self._is_interrupted = True
+        for process in tuple(self._launched):
+            process.kill()
 
     def close(self) -> None:
         """Let the game's processes quit."""
@@ -206,11 +156,18 @@ class Match:
         if self._has_failed:
             self.restarts += 1
             self._has_failed = False
-        game = Game(settings.start_process, len(self.players), load_timeout_seconds=settings.load_timeout_seconds)
+        self._launched.clear()
+        start = functools.partial(settings.start_process, on_launch=self._know)
+        game = Game(start, len(self.players), load_timeout_seconds=settings.load_timeout_seconds)
         self._game = game
         settings.version_guard.check(game.version)
         self.version = game.version.facts()
         return game
+
+    def _know(self, process: GameProcess) -> None:
+        self._launched.append(process)
+        if self._is_interrupted:
+            process.kill()
 
     def _play(self, actions: NDArray[np.int64]) -> None:
         game, now = self._game, self._game_loop
@@ -269,7 +226,8 @@ class Match:
         self.faults[kind] += 1
         self._has_failed = True
         _logger.warning("%s: its processes are killed (%s)", kind, error)
-        self.kill()
+        if self._game is not None:
+            self._game.kill()
         self.close()
 
 

@@ -48,6 +48,7 @@ class GameProcess:
         data_version: of the rules' data, for an older release of the build; None for the build's own.
         start_timeout_seconds: how long the game may take to listen.
         request_timeout_seconds: how long it may take to answer a request that names no other limit.
+        on_launch: is given this process before it is waited for, so that others can kill it.
 
     Raises:
         GameNotFoundError: if the build is not installed.
@@ -63,6 +64,7 @@ class GameProcess:
         data_version: str | None = None,
         start_timeout_seconds: float = 120.0,
         request_timeout_seconds: float = 60.0,
+        on_launch: Callable[[GameProcess], None] | None = None,
     ) -> None:
         program = program_path(directory, build)
         self._request_timeout_seconds = request_timeout_seconds
@@ -80,6 +82,8 @@ class GameProcess:
         # Also runs when Python exits, and when nothing refers to this any more.
         self._end = weakref.finalize(self, _kill_and_clean_up, self._process, self._folder, os.getpid())
         try:
+            if on_launch is not None:
+                on_launch(self)
             self.controller = self._connect(start_timeout_seconds)
         except BaseException:
             self.kill()

@@ -43,8 +43,8 @@ class ProcessSettings:
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
 
-    def starter(self, directory: Path) -> Callable[[], GameProcess]:
-        """Return what starts a process of the game in `directory`.
+    def starter(self, directory: Path) -> Callable[..., GameProcess]:
+        """Return what starts a process of the game in `directory`, with other arguments of GameProcess if need be.
 
         Raises:
             UnknownNameError: if there is no such release.

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+_END_SECONDS = 10.0  # for tasks that are interrupted
 Task = Callable[[], None]
 
 
@@ -41,13 +42,15 @@ class SideBySide:
                 except Exception as error:  # noqa: BLE001  # raised below, when all are done
                     errors[index] = error
 
+        helpers: list[Future[None]] = []
         try:
-            helpers = self._start(work, min(self._num_threads, len(tasks)) - 1)
+            helpers += self._start(work, min(self._num_threads, len(tasks)) - 1)
             work()
             wait(helpers)
         except BaseException:  # Ctrl-C does not wait for a game that hangs
             left.clear()
             interrupt()
+            wait(helpers, _END_SECONDS)
             raise
         for helper in helpers:
             helper.result()

@@ -20,7 +20,8 @@ from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import find_map
 from envs.starcraft2.installation import game_directory
 from envs.starcraft2.legality import describe_illegal
-from envs.starcraft2.match import Match, MatchSettings
+from envs.starcraft2.match import Match
+from envs.starcraft2.match_settings import MatchSettings
 from envs.starcraft2.names import parse_opponent
 from envs.starcraft2.observation import observation_space
 from envs.starcraft2.player import Player
@@ -187,11 +188,11 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
                 raise ValueError(f"illegal action: row {row}: {problem}; choose under observation['action_mask']")
 
     def _play_all(self, tasks: Sequence[Task]) -> None:
-        self._side_by_side.run(tasks, interrupt=self._kill_all)
+        self._side_by_side.run(tasks, interrupt=self._interrupt)
 
-    def _kill_all(self) -> None:
+    def _interrupt(self) -> None:
         for match in self._matches:
-            match.kill()
+            match.interrupt()
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -234,5 +235,5 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
             try:
                 self._play_all([match.close for match in self._matches])
             except RuntimeError:  # Python is exiting, and its threads take no more tasks
-                self._kill_all()
+                self._interrupt()
             self._side_by_side.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -160,21 +162,66 @@ def test_a_replay_that_cannot_be_saved_costs_no_episode(plan_faults: Plan, tmp_p
     assert len(list(tmp_path.glob("*.SC2Replay"))) == 1
 
 
+@contextmanager
+def interrupted_when(is_time: Callable[[], bool]) -> Iterator[None]:
+    """Expect that Ctrl-C, pressed as soon as it is time, ends what is done here within seconds."""
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+
+    def press() -> None:
+        while not is_time():
+            time.sleep(0.02)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    # What starts the tests may have told them to ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interruption_does_not_wait_for_a_game_that_hangs(plan_faults: Plan) -> None:
     plan_faults({"kind": "hang", "at_request": 1, "request": "step"})
     with vector_env(["very_easy"]) as env:
         env.reset()
         processes = env.process_ids
-        main_thread = threading.main_thread().ident
-        # What starts the tests may have told them to ignore the signal.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            threading.Timer(0.5, signal.pthread_kill, [main_thread, signal.SIGINT]).start()
-            with pytest.raises(KeyboardInterrupt):
-                env.step(no_ops(env))
-        finally:
-            signal.signal(signal.SIGINT, before)
+        begin = time.monotonic()
+        with interrupted_when(lambda: time.monotonic() > begin + 0.5):
+            env.step(no_ops(env))
         assert not wait_for_end(processes)
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_an_interruption_does_not_wait_for_games_that_start(
+    stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    folder, started = tmp_path / "game", tmp_path / "started"
+    shutil.copytree(stand_in, folder)
+    (program,) = folder.glob("Versions/*/SC2_x64")
+    working = program.read_text()
+    script = f"""#!/bin/sh
+echo $$ >>"{started}"
+exec "{sys.executable}" -c 'import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("-port") + 1]))) if {answers} else None
+time.sleep(600)' "$@"
+"""
+    program.write_text(script)
+    monkeypatch.setenv("SC2PATH", str(folder))
+    with vector_env(["easy", "easy", None]) as env:
+        begin = time.monotonic()
+        with interrupted_when(lambda: started.exists() and len(started.read_text().split()) == 3):
+            env.reset()
+        assert not wait_for_end(map(int, started.read_text().split()))
+        program.write_text(working)
+        env.reset()
+        assert len(env.process_ids) == 4
+    assert time.monotonic() - begin < 60, "the time for a game's start is twice that"
+    assert len(started.read_text().split()) == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills the children of a process that is killed")

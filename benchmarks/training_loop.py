@@ -95,12 +95,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, help="JSON file to write")
     parser.add_argument("--recipe", default="microrts_16x16", choices=sorted(RECIPES), help="what to train")
+    parser.add_argument("--opponents", nargs="*", help="whom to meet, in place of the recipe's, such as past_self")
     parser.add_argument("--minutes", type=float, default=1.5, help="how long to measure, after the warm-up")
     options = parser.parse_args()
     machine = machine_info()
     config = get_recipe(options.recipe)
     if config.actors.num_actors == 0:
         config = dataclasses.replace(config, actors=dataclasses.replace(config.actors, num_actors=1))
+    if options.opponents:
+        met = dataclasses.replace(config.environment, opponents=tuple(options.opponents))
+        config = dataclasses.replace(config, environment=met)
     updates = measure(config, warm_up_seconds=WARM_UP_SECONDS, seconds=60 * options.minutes)
     results = summary(updates)
     details = {"updates": updates, "config": to_dict(config), "load_average_after": list(os.getloadavg())}

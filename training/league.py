@@ -247,10 +247,11 @@ class League:
     def metrics(self) -> dict[str, float]:
         """Return win rates, shares of play and ratings of those whom the league deals, means over the sides."""
         metrics = {}
-        for name in self.mix if self.config.deal == "prioritised" else ():
+        shares = [self.shares(side) for side in self.sides] if self.config.deal == "prioritised" else []
+        for name in self.mix if shares else ():
             rates = [self.payoff.win_rate(name, side) for side in self.sides]
             metrics[f"league/payoff/{name}"] = float(np.mean(rates))
-            metrics[f"league/share/{name}"] = float(np.mean([self.shares(side)[name] for side in self.sides]))
+            metrics[f"league/share/{name}"] = float(np.mean([of_side[name] for of_side in shares]))
             metrics[f"league/elo/{name}"] = self.elo.rating(name)
         if self.snapshots:
             past = [self._past_rate(version) for version in self.snapshots]

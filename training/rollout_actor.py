@@ -56,7 +56,7 @@ class RolloutActor:
         self._timer = StepTimer(games)
         self._agent = Agent(spec_of(games), run.agent)
         self._games = TrainingGames(self._timer, seats_of(run.environment, opponents), self._agent)
-        length, stream = run.actors.unroll_length, self._seat * games.num_envs
+        length, stream = run.actors.unroll_length, self._seat * self._games.num_envs
         self._rollout = Rollout(self._games, self._agent, unroll_length=length, seed=self._seed, first_stream=stream)
         check_same_game(games, self._game)
         self._version, self._idle_since = -1, time.perf_counter()

@@ -3,6 +3,7 @@
 from envs.microrts.ais import COMPETITION_AIS, FAST_AIS, SEARCH_AIS, list_ais
 from envs.microrts.installation import list_maps
 from envs.microrts.matches import MatchResults, play_ai_games
+from envs.microrts.recorder import AiGame, AiGameRecorder
 from envs.microrts.render import render_observation
 from envs.microrts.single_env import MicroRTSEnv
 from envs.microrts.vector_env import MicroRTSVectorEnv
@@ -12,6 +13,8 @@ __all__ = [
     "COMPETITION_AIS",
     "FAST_AIS",
     "SEARCH_AIS",
+    "AiGame",
+    "AiGameRecorder",
     "MatchResults",
     "MicroRTSEnv",
     "MicroRTSVectorEnv",

@@ -201,6 +201,11 @@ def test_orders_that_the_game_refuses_are_counted_and_not_recorded() -> None:
     assert record(("PassiveAI", "WorkerRush")).left_out == {}
 
 
+def test_of_two_orders_to_one_unit_none_is_recorded() -> None:
+    game = record(("mayari", "WorkerRush"), MAP_16, seed=86075633455182258)
+    assert game.left_out == {"illegal: return": 2, "ordered twice: move": 1}
+
+
 def test_equal_seeds_record_equal_games() -> None:
     recorder = AiGameRecorder(map_path=MAP_8, players=("RandomAI", "CoacAI"), max_steps=MAX_STEPS)
     games = [recorder.record(seed) for seed in (7, 8, 7)]

@@ -26,6 +26,7 @@ class AgentLearner:
         for name, values in (
             ("discounts", config.discounts),
             ("trace_decay", config.trace_decays),
+            ("term_weights", config.term_weights),
             ("final_term_weights", config.final_term_weights),
         ):
             if len(values) not in (1, len(agent.spec.reward_terms)):

@@ -17,6 +17,7 @@ _NOT_NEGATIVE = (
     "teacher_kl_cost",
     "final_teacher_kl_cost",
     "advantage_floor",
+    "term_weights",
     "final_term_weights",
 )
 
@@ -39,9 +40,10 @@ class LearnerConfig:
     """Parts of a batch, cut between sequences; one optimiser step each."""
     discounts: tuple[float, ...] = (0.99,)
     """Discount per game step of each reward term; one value holds for all."""
+    term_weights: tuple[float, ...] = (1.0,)
+    """What each reward term counts in the policy's advantages at the start; one value holds for all."""
     final_term_weights: tuple[float, ...] = (1.0,)
-    """What each reward term counts in the policy's advantages at the end of training (1 at the start); one value
-    holds for all. Shaped rewards that have done their work can step back behind winning."""
+    """The same at the end of training. Shaped rewards that have done their work can step back behind winning."""
     trace_decay: float | tuple[float, ...] = 0.95
     """Lambda of V-trace and TD(lambda): one for all reward terms, or one for each."""
     rho_clip: float = 1.0
@@ -91,9 +93,16 @@ class LearnerConfig:
         for name in ("discounts", "trace_decay"):
             if not all(0 <= value <= 1 for value in _values(getattr(self, name))):
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if not all((self.discounts, self.final_term_weights, _values(self.trace_decay))):
+        for_terms = (self.discounts, self.term_weights, self.final_term_weights, _values(self.trace_decay))
+        if not all(for_terms):
             raise ValueError(
-                "discounts, final_term_weights and trace_decay need at least one value, which then holds for all terms"
+                "discounts, term_weights, final_term_weights and trace_decay need at least one value, which then holds "
+                "for all terms"
+            )
+        if len({len(self.term_weights), len(self.final_term_weights)} - {1}) > 1:
+            raise ValueError(
+                f"expected as many term_weights as final_term_weights, or one for all, got {self.term_weights} and "
+                f"{self.final_term_weights}"
             )
         if self.policy_loss == "policy_gradient" and self.num_epochs > 1:
             raise ValueError("policy_loss='policy_gradient' does not bound how far the policy moves: use num_epochs=1")
@@ -122,7 +131,13 @@ class LearnerConfig:
 
     def term_weights_at(self, progress: float) -> tuple[float, ...]:
         """Return what each reward term, or every one, counts in the policy's advantages."""
-        return tuple(1.0 + progress * (final - 1.0) for final in self.final_term_weights)
+        number = max(len(self.term_weights), len(self.final_term_weights))
+        first, final = (_repeated(weights, number) for weights in (self.term_weights, self.final_term_weights))
+        return tuple(_between(start, end, progress) for start, end in zip(first, final, strict=True))
+
+
+def _repeated(weights: tuple[float, ...], number: int) -> tuple[float, ...]:
+    return weights * number if len(weights) == 1 else weights
 
 
 def _between(first: float, final: float | None, progress: float) -> float:

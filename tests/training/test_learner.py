@@ -199,6 +199,11 @@ def test_schedules_are_linear_in_the_share_of_training_that_is_done() -> None:
         assert got[:2] == pytest.approx(expected[:2])
         assert got[2] == pytest.approx(expected[2])
     assert LearnerConfig(entropy_cost=0.3).entropy_cost_at(1.0) == 0.3
+    config = LearnerConfig(term_weights=(1.0, 0.2), final_term_weights=(0.0,))
+    assert config.term_weights_at(0.0) == (1.0, 0.2)
+    assert config.term_weights_at(0.5) == pytest.approx((0.5, 0.1))
+    with pytest.raises(ValueError, match=r"as many term_weights as final_term_weights, .* got \(1.0, 0.2\)"):
+        LearnerConfig(term_weights=(1.0, 0.2), final_term_weights=(1.0, 0.1, 0.1))
 
 
 def test_a_term_that_counts_for_nothing_moves_the_values_but_not_the_policy() -> None:

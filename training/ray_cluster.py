@@ -39,6 +39,8 @@ from training.signal_handlers import handlers_kept  # noqa: E402
 __all__ = ["kill_actor", "ray", "start_ray", "stop_ray"]
 
 OBJECT_STORE_BYTES = 512 * 2**20
+END_SECONDS = 5.0
+"""How long an actor may take to end before a signal ends its process."""
 _FOLDER_PREFIX = "perceiver-star-ray-"
 _LOCK_FILE = "in-use"
 # A socket's path has 107 bytes at most; Ray's sessions and our folder take 94 of them.
@@ -88,7 +90,9 @@ def stop_ray() -> None:
 
 
 def kill_actor(actor: Any, process_id: int | None) -> None:
-    """End an actor at once; on this machine by a signal too, as a process that hangs may not hear Ray.
+    """End an actor; on this machine by a signal too if need be, as a process that hangs may not hear Ray.
+
+    The signal comes only after a while: a process that ends otherwise than Ray told it to is reported as lost.
 
     Args:
         actor: its handle.
@@ -100,7 +104,10 @@ def kill_actor(actor: Any, process_id: int | None) -> None:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(process_id)
         if process.name().startswith("ray::"):
-            process.kill()
+            try:
+                process.wait(END_SECONDS)
+            except psutil.TimeoutExpired:
+                process.kill()
 
 
 def _new_folder() -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from envs.function_calls import SELECTED, TARGET_ENTITY
 from envs.starcraft2.abilities import ABILITIES, Ability, equivalents
+from envs.starcraft2.entity_columns import OWN, PLACEHOLDER
 from envs.starcraft2.functions import (
     FUNCTION_BY_ABILITY,
     FUNCTIONS,
@@ -25,7 +26,6 @@ from envs.starcraft2.raw_units import COLUMN
 from envs.starcraft2.scalars import PLAYER_NAMES
 from envs.starcraft2.things import Conditions, Ids, Thing
 
-_OWN = 1
 _FINISHED, FINISHED_PERCENT = 1.0, 100
 _PLAYER = {name: column for column, name in enumerate(PLAYER_NAMES)}
 _ORDER_COLUMNS = [COLUMN[f"order_id_{index}"] for index in range(4)]
@@ -37,6 +37,8 @@ ABILITY_OF_FUNCTION = np.array([function.ability_id for function in FUNCTIONS])
 @dataclass(frozen=True)
 class PlayerFacts:
     """What a player knows of its own means; ids are in any order and may be repeated.
+
+    What is only about to be built, and shown as a placeholder, counts for nothing.
 
     Attributes:
         minerals, vespene: what it can spend.
@@ -59,7 +61,8 @@ class PlayerFacts:
     @classmethod
     def from_observation(cls, observation: Any) -> PlayerFacts:
         """Return the facts of a `sc_pb.Observation` with raw data."""
-        own = [unit for unit in observation.raw_data.units if unit.alliance == _OWN]
+        units = observation.raw_data.units
+        own = [unit for unit in units if unit.alliance == OWN and unit.display_type != PLACEHOLDER]
         common = observation.player_common
         return cls(
             minerals=common.minerals,
@@ -81,7 +84,7 @@ class PlayerFacts:
     def from_encoded(cls, encoded: EncodedObservation) -> PlayerFacts:
         """Return the facts of an encoded observation; the fifth and further orders of a unit are not among them."""
         units, player = encoded.raw_units, encoded.player.tolist()
-        own = units[units[:, COLUMN["alliance"]] == _OWN]
+        own = units[(units[:, COLUMN["alliance"]] == OWN) & (units[:, COLUMN["display_type"]] != PLACEHOLDER)]
         types, functions, buffs = own[:, COLUMN["unit_type"]], own[:, _ORDER_COLUMNS], own[:, _BUFF_COLUMNS]
         carries = ((buffs >= RESOURCE_BUFFS[0]) & (buffs <= RESOURCE_BUFFS[-1])).any(1)
         return cls(

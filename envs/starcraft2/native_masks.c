@@ -7,9 +7,9 @@ enum { NUM_ORDERS = 4, NUM_BUFFS = 2, NUM_MEANS = 3 };
 
 typedef struct {
     int64_t num_functions, num_conditions, num_flags, num_there, num_needed, num_raw;
-    int64_t alliance, unit_type, build_progress, order_length, cargo_space_taken; /* columns of raw_units */
+    int64_t alliance, display_type, unit_type, build_progress, order_length, cargo_space_taken; /* of raw_units */
     int64_t order_columns[NUM_ORDERS], buff_columns[NUM_BUFFS];
-    int64_t own, finished, first_resource_buff, last_resource_buff;
+    int64_t own, placeholder, finished, first_resource_buff, last_resource_buff;
     int64_t starts[NUM_KINDS], sizes[NUM_KINDS]; /* of each kind's flags; size 0 where no condition asks for it */
     const int64_t *members, *first;              /* flags of all conditions, and where each condition's begin */
     const int64_t *there, *needed;               /* conditions [rows][functions] that must hold */
@@ -61,7 +61,8 @@ void perceiver_star_function_mask(const Masks *masks, const int64_t *raw_units, 
     memset(mask, 0, (size_t)num_functions);
     set(masks, flags, ALWAYS, 0);
     for (int64_t row = 0; row < rows; row++, raw_units += masks->num_raw)
-        if (raw_units[masks->alliance] == masks->own) set_unit(masks, flags, raw_units);
+        if (raw_units[masks->alliance] == masks->own && raw_units[masks->display_type] != masks->placeholder)
+            set_unit(masks, flags, raw_units);
     for (int64_t index = 0; index < num_upgrades; index++) set(masks, flags, UPGRADE, upgrades[index]);
     for (int64_t slot = 0; slot < slots; slot++) {
         set(masks, flags, SELECTION, classes[2 * slot]);

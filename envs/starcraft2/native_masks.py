@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from envs.starcraft2.abilities import ABILITIES, Ability
 from envs.starcraft2.action_masks import ABILITY_OF_FUNCTION, FINISHED_PERCENT, RESOURCE_BUFFS, FunctionMasks
-from envs.starcraft2.entity_columns import OWN
+from envs.starcraft2.entity_columns import OWN, PLACEHOLDER
 from envs.starcraft2.native_library import native_library
 from envs.starcraft2.observation import EncodedObservation
 from envs.starcraft2.raw_units import COLUMN, COLUMN_NAMES
 from envs.starcraft2.scalars import PLAYER_NAMES
 
 _KINDS = ("unit", "upgrade", "order", "busy", "loaded", "carrying", "selection", "target", "always")
-_COLUMNS = ("alliance", "unit_type", "build_progress", "order_length", "cargo_space_taken")
+_COLUMNS = ("alliance", "display_type", "unit_type", "build_progress", "order_length", "cargo_space_taken")
 _COUNTS = ("num_functions", "num_conditions", "num_flags", "num_there", "num_needed", "num_raw")
-_LIMITS = ("own", "finished", "first_resource_buff", "last_resource_buff")
+_LIMITS = ("own", "placeholder", "finished", "first_resource_buff", "last_resource_buff")
 _TABLES = ("members", "first", "there", "needed", "barring", "general", "abilities", "price", "is_variant", "shown")
 _MEANS = [PLAYER_NAMES.index(name) for name in ("minerals", "vespene", "food_cap", "food_used")]
 
@@ -60,6 +60,7 @@ class NativeFunctionMasks(FunctionMasks):
             order_columns=tuple(COLUMN[f"order_id_{index}"] for index in range(4)),
             buff_columns=tuple(COLUMN[f"buff_id_{index}"] for index in range(2)),
             own=OWN,
+            placeholder=PLACEHOLDER,
             finished=FINISHED_PERCENT,
             first_resource_buff=RESOURCE_BUFFS[0],
             last_resource_buff=RESOURCE_BUFFS[-1],

@@ -27,7 +27,7 @@ from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.conditioning import Statistic
 from envs.starcraft2.coordinates import GRID_SIZE, Grid
 from envs.starcraft2.entity_classes import NUM_SELECTION_CLASSES, TARGET_CLASS_NAMES
-from envs.starcraft2.entity_columns import CATEGORY_SIZES, MAX_ENTITIES, VALUE_NAMES
+from envs.starcraft2.entity_columns import CATEGORY_SIZES, MAX_ENTITIES, PLACEHOLDER, VALUE_NAMES
 from envs.starcraft2.functions import FUNCTIONS
 from envs.starcraft2.native_planes import native_minimap
 from envs.starcraft2.raw_units import COLUMN
@@ -152,12 +152,14 @@ class ObservationEncoder:
             self._constant_of = player_id
         values[:] = self._constant
         scalars.write_last_action(values, last_action)
+        units = encoded.raw_units
         scalars.write_game_state(
             values,
             player=encoded.player,
             upgrades=encoded.upgrades,
-            unit_type_indices=tables.unit_type_index(encoded.raw_units[:, COLUMN["unit_type"]]),
-            alliances=encoded.raw_units[:, COLUMN["alliance"]],
+            unit_type_indices=tables.unit_type_index(units[:, COLUMN["unit_type"]]),
+            # What is only about to be built belongs to nobody yet.
+            alliances=units[:, COLUMN["alliance"]] * (units[:, COLUMN["display_type"]] != PLACEHOLDER),
             score=encoded.score,
             game_loop=encoded.game_loop,
         )

@@ -14,7 +14,7 @@ from envs.function_calls import SELECTED, TARGET_ENTITY, sample_function_call
 from envs.spaces import ENTITY_CLASSES
 from envs.starcraft2.abilities import ABILITIES, Ability, equivalents
 from envs.starcraft2.action_masks import FunctionMasks, PlayerFacts
-from envs.starcraft2.compatibility import sc_pb
+from envs.starcraft2.compatibility import raw_pb, sc_pb
 from envs.starcraft2.entity_classes import TARGET_CLASS_NAMES, UNFINISHED_CLASS, selection_class_of
 from envs.starcraft2.entity_classes import selection_classes as classes_of_selection
 from envs.starcraft2.entity_classes import target_classes as classes_of_targets
@@ -30,7 +30,8 @@ from envs.starcraft2.functions import (
 )
 from envs.starcraft2.native_masks import fastest_masks
 from envs.starcraft2.observation import ObservationEncoder
-from envs.starcraft2.tables import UNIT_TYPE_IDS, UNIT_TYPE_NAMES, UPGRADE_IDS
+from envs.starcraft2.scalars import SCALAR_SLICES
+from envs.starcraft2.tables import UNIT_TYPE_IDS, UNIT_TYPE_NAMES, UPGRADE_IDS, unit_type_index
 from tests.envs.starcraft2.recorded_game import recorded_game
 from tests.envs.starcraft2.shared_data import shared_file
 
@@ -314,6 +315,28 @@ def test_facts_are_the_same_from_the_encoded_observation() -> None:
         assert set(fast.orders) <= {order for order in slow.orders if order in BY_ABILITY} & first
         classes = encoded.arrays[ENTITY_CLASSES]
         np.testing.assert_array_equal(masks(slow, classes), masks(fast, classes))
+
+
+def test_what_is_only_about_to_be_built_counts_for_nothing() -> None:
+    message = frames.observation(np.random.default_rng(0), num_units=1)
+    raw, pool, depot = message.observation.raw_data, TYPE_OF_NAME["SpawningPool"], TYPE_OF_NAME["SupplyDepot"]
+    raw.units[0].CopyFrom(raw_pb.Unit(tag=1, unit_type=pool, alliance=1, display_type=1, build_progress=1))
+    placeholder = raw.units.add(tag=2, unit_type=depot, alliance=1, display_type=4, build_progress=1)
+    placeholder.cargo_space_taken = 1
+    placeholder.orders.add(ability_id=23)
+    placeholder.buff_ids.append(271)
+    encoded = ObservationEncoder(frames.game_info(np.random.default_rng(0))).encode(message)
+    for facts in (PlayerFacts.from_observation(message.observation), PlayerFacts.from_encoded(encoded)):
+        assert set(facts.finished_unit_types) == {pool}
+        assert not len(facts.orders)
+        assert not any(len(types) for types in facts.unit_types_by_state.values())
+    counts = encoded.arrays["scalars"][SCALAR_SLICES["own_unit_counts"]]
+    assert np.flatnonzero(counts).tolist() == [int(unit_type_index(np.array([pool]))[0])]
+    classes = units("SCV", "Larva")[0]
+    for masks in (ALL, fastest_masks(hide_specific=False)):
+        mask = masks.of(encoded, np.ascontiguousarray(classes, np.int32))
+        names = {FUNCTIONS[index].name for index in np.flatnonzero(mask)}
+        assert "Build_Barracks_pt" not in names
 
 
 @pytest.mark.parametrize("hides", [True, False])

@@ -211,16 +211,12 @@ def watch(arguments: list[str]) -> int:
 def doctor(arguments: list[str]) -> int:
     """Look for everything that training and games need, with the line that mends what is missing."""
     from training.doctor import diagnose
+    from training.doctor_report import report
 
     _refuse(arguments, "doctor")
-    optional = ("StarCraft II", "pysc2")
-    findings = diagnose()
-    for finding in findings:
-        status = "optional" if finding.status == "missing" and finding.name in optional else finding.status
-        print(f"{status:<8} {finding.name:<18} {finding.detail}")
-        if finding.remedy:
-            print(f"{'':<27} -> {finding.remedy}")
-    return FAILED if any(f.status == "missing" and f.name not in optional for f in findings) else 0
+    lines, complete = report(diagnose())
+    print(*lines, sep="\n")
+    return 0 if complete else FAILED
 
 
 def recipes(arguments: list[str]) -> int:

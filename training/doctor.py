@@ -95,6 +95,19 @@ def _packages() -> Iterator[Finding]:
             yield _package(name, oldest, extra)
 
 
+def extras_of_packages() -> dict[str, set[str]]:
+    """Return the extras that each package comes with, "" where it comes with all; not those of developers alone.
+
+    Raises:
+        PackageNotFoundError: if PerceiverStar itself is not installed.
+    """
+    extras: dict[str, set[str]] = {}
+    for match in filter(None, map(_REQUIREMENT.match, importlib.metadata.requires("perceiver-star") or [])):
+        if match[3] != "dev":
+            extras.setdefault(match[1], set()).add(match[3] or "")
+    return extras
+
+
 def _package(name: str, oldest: str, extra: str | None) -> Finding:
     try:
         version = importlib.metadata.version(name)

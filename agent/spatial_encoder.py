@@ -92,5 +92,6 @@ class NeighbourhoodEncoder(nn.Module):
         cells = cells.flatten().scatter_reduce(0, centre, rows, "amax", include_self=False)
         neighbours = cells[corner[units][:, None] + self.window]
         table = torch.cat([self.scatter(tokens), self.blocked.new_zeros(1, len(self.blocked)), self.blocked[None]])
-        gathered: Tensor = self.gather(table[neighbours].flatten(1))
+        # Indexed plainly, a GPU would add up the gradients of the many empty cells one by one.
+        gathered: Tensor = self.gather(F.embedding(neighbours, table, padding_idx=empty).flatten(1))
         return gathered

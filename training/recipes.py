@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.config import AgentConfig
 from envs.errors import UnknownNameError
 from training.config import ActorConfig, EvaluationConfig, TrainConfig
-from training.environment_config import GymnasiumConfig, MicroRTSConfig
+from training.environment_config import SELF_PLAY, GymnasiumConfig, MicroRTSConfig
+from training.league import LeagueConfig
 from training.learner_config import LearnerConfig
 from training.starcraft2_recipes import starcraft2_minigame, starcraft2_simple64_1gpu, starcraft2_tiny
 
 _8X8 = "maps/8x8/basesWorkers8x8A.xml"
 _16X16 = "maps/16x16/basesWorkers16x16A.xml"
 _SCRIPTED = ("RandomBiasedAI", "WorkerRush", "LightRush", "CoacAI")
+_SPARRING_PARTNERS = (
+    *("CoacAI", "CoacAI", "WorkerRush", "LightRush", "RandomBiasedAI", "Rojo", "HeavyRush", "RangedRush"),
+    *("WorkerDefense", "LightDefense", SELF_PLAY, SELF_PLAY),
+)
 
 
 def _microrts(
-    recipe: str, hardware: str, map_path: str, opponents: tuple[str, ...], minutes: float, evaluation: EvaluationConfig
+    recipe: str,
+    hardware: str,
+    map_path: str,
+    opponents: tuple[str, ...],
+    minutes: float,
+    evaluation: EvaluationConfig,
+    max_steps: int = 2000,
 ) -> TrainConfig:
     """Return a run on µRTS for two cores: one actor and one learner thread, which keep each other busy."""
     # Half of Gym-µRTS's shaped rewards: they start the learning, and step back as it goes on, since an agent that still
     # lives on them at the end gathers and builds for ever and wins less.
-    environment = MicroRTSConfig(map_path=map_path, opponents=opponents, reward_weights=(10.0, 0.5, 0.5, 0.2, 1.0, 2.0))
+    environment = MicroRTSConfig(
+        map_path=map_path, opponents=opponents, max_steps=max_steps, reward_weights=(10.0, 0.5, 0.5, 0.2, 1.0, 2.0)
+    )
     return TrainConfig(
         recipe=recipe,
         hardware=hardware,
@@ -83,6 +97,37 @@ def microrts_16x16() -> TrainConfig:
     )
 
 
+def microrts_16x16_1gpu() -> TrainConfig:
+    """Go on from imitated games (--init) on the 16x16 map, against those AIs that are needed most and oneself."""
+    config = _microrts(
+        "microrts_16x16_1gpu",
+        "1 GPU and 16 CPU cores, 10 minutes",
+        _16X16,
+        _SPARRING_PARTNERS,
+        8.2,
+        EvaluationConfig(opponents=(*_SCRIPTED, "Rojo", "mayari"), max_steps=4000, modes=("sampled", "greedy")),
+        max_steps=4000,
+    )
+    # Few and large minibatches: what a step of the optimiser costs a GPU depends little on their size.
+    learner = replace(
+        config.learner,
+        learning_rate=7e-4,
+        final_learning_rate=1e-4,
+        num_epochs=2,
+        num_minibatches=2,
+        entropy_cost=0.015,
+    )
+    return replace(
+        config,
+        learner=learner,
+        actors=replace(config.actors, num_actors=14),
+        league=LeagueConfig(deal="prioritised", mix_share=0.3),
+        unrolls_per_update=4,
+        checkpoint_interval_updates=150,
+        total_steps=1_000_000_000,
+    )
+
+
 def gymnasium() -> TrainConfig:
     """Learn any Gymnasium environment: pass its id as --env-id."""
     return TrainConfig(
@@ -130,6 +175,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         quickstart,
         microrts_8x8,
         microrts_16x16,
+        microrts_16x16_1gpu,
         gymnasium,
         starcraft2_tiny,
         starcraft2_minigame,

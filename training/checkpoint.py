@@ -74,7 +74,7 @@ WEIGHTS_FILE = "weights.safetensors"
 STATE_FILE = "training_state.pt"
 HASHES_FILE = "SHA256SUMS"
 _TEMPORARY_PREFIX = ".saving-"
-_OWN_KEYS = ("format", "format_version", "software_version", "saved_at", "step", "files")
+OWN_METADATA = ("format", "format_version", "software_version", "saved_at", "step", "files")
 _PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 
 _logger = logging.getLogger(__name__)
@@ -129,11 +129,11 @@ def save_checkpoint(
     """
     if step < 0 or (keep is not None and keep < 1):
         raise ValueError(f"expected step >= 0 and keep >= 1 or None, got step {step} and keep {keep}")
-    if taken := [key for key in _OWN_KEYS if key in metadata]:
+    if taken := [key for key in OWN_METADATA if key in metadata]:
         raise ValueError(f"metadata may not hold {', '.join(taken)}: save_checkpoint writes them itself; rename yours")
     for key, value in training_state.items():
         _check_plain(value, f"training_state[{key!r}]")
-    files = _encode(step, weights, training_state, metadata)
+    files = encode_checkpoint(step, weights, training_state, metadata)
     directory = Path(directory)
     target = directory / f"{step:012d}"
     temporary = directory / f"{_TEMPORARY_PREFIX}{target.name}"
@@ -173,6 +173,11 @@ def load_checkpoint(path: Path | str, *, with_training_state: bool = True) -> Ch
         raise _corrupted(path, f"{WEIGHTS_FILE} is not a safetensors file ({error})") from error
     state: dict[str, Any] = {}
     if with_training_state:
+        if STATE_FILE not in metadata["files"]:
+            raise CheckpointMismatchError(
+                f"{path} holds weights alone, without what going on with its training needs; begin a run with them "
+                f"instead: --init {path}"
+            )
         state = _unpickle_plain_data(path, _read_verified(path, STATE_FILE, metadata))
     return Checkpoint(weights=weights, training_state=state, metadata=metadata, path=path)
 
@@ -196,14 +201,17 @@ def newest_intact(directory: Path) -> Checkpoint:
     raise damages[0]
 
 
-def _encode(
-    step: int, weights: Mapping[str, Tensor], training_state: Mapping[str, Any], metadata: Mapping[str, Any]
+def encode_checkpoint(
+    step: int, weights: Mapping[str, Tensor], training_state: Mapping[str, Any] | None, metadata: Mapping[str, Any]
 ) -> dict[str, bytes]:
+    """Return the files of a checkpoint by name; without training state, of one that cannot be resumed."""
     # Copied, because safetensors refuses tensors that share memory (tied weights).
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in weights.items()}
-    state = io.BytesIO()
-    torch.save(dict(training_state), state)
-    files = {WEIGHTS_FILE: safetensors.torch.save(copies), STATE_FILE: state.getvalue()}
+    files = {WEIGHTS_FILE: safetensors.torch.save(copies)}
+    if training_state is not None:
+        state = io.BytesIO()
+        torch.save(dict(training_state), state)
+        files[STATE_FILE] = state.getvalue()
     described = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

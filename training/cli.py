@@ -208,6 +208,18 @@ def watch(arguments: list[str]) -> int:
     return 0
 
 
+def export(arguments: list[str]) -> int:
+    """Write a checkpoint's weights to a folder of their own."""
+    import tyro
+
+    from training.checkpoint_export import ExportOptions, export_checkpoint
+
+    options = tyro.cli(ExportOptions, args=arguments, prog=f"{PROGRAM} export")
+    size = export_checkpoint(options)
+    print(f"{options.output} has {size / 2**20:.1f} MiB")
+    return 0
+
+
 def doctor(arguments: list[str]) -> int:
     """Look for everything that training and games need, with the line that mends what is missing."""
     from training.doctor import diagnose
@@ -230,7 +242,7 @@ def recipes(arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    command.__name__: command for command in (train, record, imitate, evaluate, watch, doctor, recipes)
+    command.__name__: command for command in (train, record, imitate, evaluate, watch, export, doctor, recipes)
 }
 
 

@@ -28,6 +28,8 @@ import psutil
 from common import machine_info, versions, write_json
 from numpy.typing import NDArray
 
+from training.evaluation_workers import end_with_parent
+
 ROOT = Path(__file__).resolve().parents[1]
 NUM_ACTORS = 2
 OPPONENTS: tuple[str | None, ...] = (None, "very_easy", "cheat_insane")
@@ -56,9 +58,12 @@ def install_stand_in(folder: Path) -> Path:
     log = folder / "processes.txt"
     [program] = folder.glob("Versions/*/SC2_x64")
     inner = program.rename(program.with_name("stand_in"))
-    words = {name: shlex.quote(str(path)) for name, path in (("log", log), ("inner", inner))}
+    # Linux kills the shell with the process that starts it, and by this launcher the stand-in with the shell.
+    launch = shlex.join([sys.executable, "-I", "-S", str(ROOT / "envs" / "starcraft2" / "launcher.py")])
+    target, inner_program = shlex.quote(str(log)), shlex.quote(str(inner))
     program.write_text(
-        '#!/bin/sh\necho start $$ >>{log}\n{inner} "$@"\necho end $$ $? >>{log}\n'.format(**words), encoding="utf-8"
+        f'#!/bin/sh\necho start $$ >>{target}\n{launch} $$ {inner_program} "$@"\necho end $$ $? >>{target}\n',
+        encoding="utf-8",
     )
     program.chmod(0o755)
     return log
@@ -150,7 +155,8 @@ def measure(num_episodes: int, folder: Path) -> dict[str, Any]:
     log = install_stand_in(folder)
     os.environ["SC2PATH"] = str(folder)
     start = time.monotonic()
-    with ProcessPoolExecutor(NUM_ACTORS, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(NUM_ACTORS, mp_context=spawn, initializer=end_with_parent) as pool:
         actors = list(pool.map(play, range(NUM_ACTORS), [-(-num_episodes // NUM_ACTORS)] * NUM_ACTORS))
     seconds = time.monotonic() - start
     by_log, orphans = count_processes(log), left_over(folder)

@@ -168,7 +168,7 @@ def _signals_blocked() -> Iterator[None]:
 
 def _work(connection: Connection) -> None:
     """Run jobs until the parent is gone."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _use_one_thread()
     with contextlib.suppress(EOFError, OSError):  # the parent has closed its end
         context = connection.recv()
@@ -191,11 +191,16 @@ def _use_one_thread() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process, started by `multiprocessing`, as soon as its parent is gone, however that ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def _portable(error: Exception) -> Exception:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -37,3 +40,30 @@ def test_a_short_run_holds_every_check(tmp_path: Path) -> None:
     assert all(results["checks"].values())
     assert results["episodes"] >= 8
     assert results["processes_by_their_log"]["started"] >= 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills the children of a process that is killed")
+def test_nothing_outlives_a_benchmark_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--output", str(tmp_path / "faults.json"), "--episodes", "100000"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment) as benchmark:
+        try:
+            family, deadline = psutil.Process(benchmark.pid), time.monotonic() + 60
+            while sum("launch.py" in " ".join(each.cmdline()) for each in children(family)) < 2:
+                assert time.monotonic() < deadline, "no game starts"
+                time.sleep(0.1)
+            left = children(family)
+        finally:
+            benchmark.kill()
+    _, alive = psutil.wait_procs(left, timeout=20)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    """Return all descendants whose command line can be read."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.cmdline()
+            found.append(child)
+    return found

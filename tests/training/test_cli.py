@@ -93,7 +93,8 @@ def test_recipes_name_their_hardware(capsys: pytest.CaptureFixture[str]) -> None
     assert run("recipes") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines][:3] == ["quickstart", "microrts_8x8", "microrts_16x16"]
-    assert all("2 CPU cores" in line for line in lines[:4])
+    assert all("2 CPU cores" in line for line in lines[:3])
+    assert "1 GPU" in next(line for line in lines if line.startswith("microrts_16x16_1gpu"))
 
 
 def test_doctor_ends_well_where_only_starcraft_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from common import machine_info, versions
 from paper_comparison_cells import CellJob, measure_costs, record_map
-from paper_comparison_plan import LISTS_ONLY, MAPS, PERCEIVER, TINY, TRANSFORMER, VARIANTS, Budget, plan_cells
+from paper_comparison_plan import MAPS, PERCEIVER, TINY, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget, plan_cells
 from paper_comparison_results import open_run
 
 from training.evaluation_workers import run_jobs
@@ -40,15 +40,18 @@ def main() -> int:
         print(f"paper_comparison: {error}", file=sys.stderr)
         return 2
     deadline = time.time() + 60 * options.max_minutes
-    for name in (*options.maps, *LISTS_ONLY):
+    for name in options.maps:
         record_map(options.output, name, budget)
     cells = plan_cells(options.maps, options.variants, options.seeds)
     jobs = [CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline) for cell in cells]
     done = run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=_LONGEST_CELL_SECONDS)
     for number, (index, told) in enumerate(done, 1):
         print(f"{number}/{len(cells)} {cells[index].path}: {told}", flush=True)
-    for name in (*options.maps, *LISTS_ONLY):  # last, when no training disturbs the clock
-        measure_costs(options.output, name, budget)
+    for name in MAPS:  # last, when no training disturbs the clock
+        lists_only = name not in options.maps
+        if lists_only:
+            record_map(options.output, name, budget, lists_only=True)
+        measure_costs(options.output, name, budget, lists_only=lists_only)
     return 0
 
 
@@ -56,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="folder of the run")
     parser.add_argument("--tiny", action="store_true", help="minutes in all, to see that everything works")
-    parser.add_argument("--maps", nargs="+", default=list(MAPS), choices=MAPS)
+    parser.add_argument("--maps", nargs="+", default=list(TRAINED_MAPS), choices=TRAINED_MAPS)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument(
         "--pair", dest="variants", action="store_const", const=[PERCEIVER, TRANSFORMER], help="only the paper's two"

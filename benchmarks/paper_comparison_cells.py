@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,8 +22,8 @@ from paper_comparison_costs import (
     length_statistics,
     steps_per_second,
 )
-from paper_comparison_plan import LISTS_ONLY, MAPS, VARIANTS, Budget, Cell
-from paper_comparison_results import CELL_FILE, CELLS, COSTS, RECORDINGS
+from paper_comparison_plan import MAPS, PERCEIVER, VARIANTS, Budget, Cell
+from paper_comparison_results import CELL_FILE, CELLS, COSTS, LISTS, RECORDINGS, SPEED
 
 from agent import Agent
 from training.config import EvaluationConfig
@@ -43,15 +44,15 @@ _STEPS_INTO_GAMES = 300
 _COST_SECONDS = 60.0
 
 
-def record_map(directory: Path, game_map: str, budget: Budget) -> None:
-    """Record the games of a map that are not there yet."""
-    output = directory / RECORDINGS / game_map
+def record_map(directory: Path, game_map: str, budget: Budget, *, lists_only: bool = False) -> None:
+    """Record the games of a map that are not there yet, for trainings or only for the lengths of their lists."""
+    output = directory / (LISTS if lists_only else RECORDINGS) / game_map
     record(
         RecordOptions(
             players=budget.players,
             output=output,
-            map_path=MAPS.get(game_map) or LISTS_ONLY[game_map],
-            games=budget.recorded_games if game_map in MAPS else budget.recorded_games_for_lists,
+            map_path=MAPS[game_map].path,
+            games=budget.recorded_games_for_lists if lists_only else budget.games_on(game_map),
             max_steps=budget.max_steps,
             random_orders=budget.random_orders,
             resume=output.exists(),
@@ -62,13 +63,13 @@ def record_map(directory: Path, game_map: str, budget: Budget) -> None:
 class Lessons:
     """What every variant is taught from a map's recording, alike for equal seeds."""
 
-    def __init__(self, directory: Path, game_map: str, budget: Budget) -> None:
-        self.demonstrations = Demonstrations(directory / RECORDINGS / game_map)
+    def __init__(self, recording: Path, game_map: str, budget: Budget) -> None:
+        self.demonstrations = Demonstrations(recording)
         self.spec, self.budget = self.demonstrations.manifest.spec, budget
         self.config = ImitationConfig(
             data=str(self.demonstrations.directory),
             outcome_weights=(1.0, 0.0, 0.0),
-            passes=budget.passes,
+            passes=budget.passes_on(game_map),
             streams=budget.streams,
             unroll_length=budget.unroll_length,
         )
@@ -77,7 +78,7 @@ class Lessons:
 
     def training(self, seed: int) -> DemonstrationStreams:
         """Return all passes of a training."""
-        return self._streams(self.choice.train, self.budget.passes, seed)
+        return self._streams(self.choice.train, self.config.passes, seed)
 
     def held_out(self) -> DemonstrationStreams:
         """Return the games that are measured on."""
@@ -146,7 +147,7 @@ def run_cell(directory: Path, cell: Cell, budget: Budget) -> str:
         return "done before"
     torch.set_num_threads(1)
     begin = time.monotonic()
-    lessons = Lessons(directory, cell.map, budget)
+    lessons = Lessons(directory / RECORDINGS / cell.map, cell.map, budget)
     learner = train(lessons, cell)
     streams = lessons.held_out()
     figures = learner.evaluate(batches(streams), streams.num_streams)
@@ -173,7 +174,7 @@ def _shared(figures: dict[str, float]) -> dict[str, float]:
 def train(lessons: Lessons, cell: Cell) -> ImitationLearner:
     """Return the learner at the end of all passes: no variant stops earlier than another."""
     learner = lessons.learner(cell.variant, cell.seed)
-    all_steps = lessons.budget.passes * lessons.choice.num_train_steps
+    all_steps = lessons.config.passes * lessons.choice.num_train_steps
     steps = 0
     for batch in batches(lessons.training(cell.seed)):
         learner.update(batch, progress=steps / all_steps)
@@ -185,24 +186,27 @@ def evaluate(agent: Agent, cell: Cell, budget: Budget) -> list[dict[str, Any]]:
     """Return a row for each AI, both sides together; all variants of a seed meet the same games."""
     players = {cell.variant: AgentContestant(agent)}
     config = EvaluationConfig(opponents=budget.opponents, games=budget.games, max_steps=budget.max_steps)
-    matches = plan_matches(MicroRTSConfig(map_path=MAPS[cell.map]), config, players, seed=cell.seed)
+    matches = plan_matches(MicroRTSConfig(map_path=MAPS[cell.map].path), config, players, seed=cell.seed)
     results = match_results(matches, [batch.run(players) for batch in matches])
     return [result.to_row() for result in both_sides(results)]
 
 
-def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:
-    """Write the lists' lengths of a map and what each variant costs on them, unless that was done."""
+def measure_costs(directory: Path, game_map: str, budget: Budget, *, lists_only: bool = False) -> None:
+    """Write the lists' lengths of a map and what each variant costs on them, unless that was done.
+
+    Without trainings, that is the encoder's operations alone.
+    """
     file = directory / COSTS / f"{game_map}.json"
-    if file.exists():
+    if file.exists() and (lists_only or SPEED in json.loads(file.read_text(encoding="utf-8"))["variants"][PERCEIVER]):
         return
     torch.set_num_threads(1)
-    lessons = Lessons(directory, game_map, budget)
+    lessons = Lessons(directory / (LISTS if lists_only else RECORDINGS) / game_map, game_map, budget)
     lengths = [lessons.demonstrations.read(game.index).observations.entity_counts for game in lessons.choice.train]
     found = length_statistics(lengths)
     variants = {
         name: {"encoder_flops": encoder_flops(config, round(found["mean"]))} for name, config in VARIANTS.items()
     }
-    if game_map in MAPS:
+    if not lists_only:
         for name, measured in _measured(directory, lessons, game_map).items():
             variants[name].update(measured)
     write_json(file, {"lengths": found, "variants": variants, "machine": machine_info()})
@@ -220,7 +224,7 @@ def _measured(directory: Path, lessons: Lessons, game_map: str) -> dict[str, dic
     return {
         name: {
             **agent_costs(lessons.spec, config, batch.observations),
-            "training_steps_per_second": training_speeds[name],
+            SPEED: training_speeds[name],
             "acting_steps_per_second": acting_speeds[name],
             "training_peak_mebibytes": in_process_of_its_own(name, directory, game_map),
         }

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 from paper_comparison_cells import Lessons
-from paper_comparison_plan import MAPS, VARIANTS, Budget
-from paper_comparison_results import PLAN_FILE
+from paper_comparison_plan import TRAINED_MAPS, VARIANTS, Budget
+from paper_comparison_results import PLAN_FILE, RECORDINGS
 from peak_memory import peak_mebibytes
 
 
@@ -21,11 +21,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("map", choices=MAPS)
+    parser.add_argument("map", choices=TRAINED_MAPS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     plan = json.loads((options.run / PLAN_FILE).read_text(encoding="utf-8"))
-    lessons = Lessons(options.run, options.map, Budget.from_dict(plan["budget"]))
+    lessons = Lessons(options.run / RECORDINGS / options.map, options.map, Budget.from_dict(plan["budget"]))
     learner = lessons.learner(options.variant, seed=0)
     batch = lessons.typical_batch()
     learner.update(batch)

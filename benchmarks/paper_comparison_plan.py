@@ -10,14 +10,29 @@ from agent import AgentConfig
 
 PERCEIVER, TRANSFORMER = "perceiver_32", "transformer"
 
+
+@dataclass(frozen=True, kw_only=True)
+class GameMap:
+    """A map, and what its trainings get of the budget."""
+
+    path: str
+    games_share: float = 1.0
+    """Of the recorded games."""
+    passes_share: float = 1.0
+    """Of the passes over them."""
+    trained: bool = True
+    """Without, only the lengths of its lists are of interest."""
+
+
 MAPS = {
-    "small": "maps/8x8/basesWorkers8x8A.xml",
-    # The large maps of the game have few units (23 in the mean on chambers32x32, 16 on 64x64): what is large here is
-    # the list, which is longest on this one.
-    "large": "maps/16x16/EightBasesWorkers16x16.xml",
+    "small": GameMap(path="maps/8x8/basesWorkers8x8A.xml"),
+    # The large maps of the game have few units (14 to 26 in the mean on its maps of 32 x 32 and 64 x 64 cells): what is
+    # large here is the list, which is longest on this map. Its games have 8 times the steps with 20 times the orders.
+    "large": GameMap(path="maps/16x16/EightBasesWorkers16x16.xml", games_share=0.1, passes_share=0.3),
+    # Of 32 x 32 and 64 x 64 cells, the one with the longest lists.
+    "wide": GameMap(path="maps/chambers32x32.xml", trained=False),
 }
-LISTS_ONLY = {"wide": "maps/chambers32x32.xml"}
-"""Maps on which nothing is trained; of theirs, 32 x 32 and 64 x 64 cells, this one has the longest lists."""
+TRAINED_MAPS = tuple(name for name, game_map in MAPS.items() if game_map.trained)
 
 # AlphaStar's transformer has 3 layers, 2 heads, 256 channels and 1,024 hidden ones; this one is a quarter as wide. The
 # paper keeps its layers and reads 512 units into 32 latents, whose width it does not tell. Half the width of the tokens
@@ -62,7 +77,7 @@ class Budget:
     random_orders: float = 0.05
     """Share of the recorded AIs' orders that are not carried out: without, a pair plays one game again and again."""
     recorded_games_for_lists: int = 4
-    """Games of each pair on maps where only the lists' lengths are of interest."""
+    """The same where only the lists' lengths are of interest."""
     max_steps: int = 2000
     """Game steps after which a game is truncated, recorded or played."""
     passes: int = 10
@@ -86,6 +101,14 @@ class Budget:
     def from_dict(cls, values: Mapping[str, Any]) -> Budget:
         """Return the budget that `to_dict` gave."""
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    def games_on(self, name: str) -> int:
+        """Return the recorded games of each pair on a map."""
+        return max(1, round(self.recorded_games * MAPS[name].games_share))
+
+    def passes_on(self, name: str) -> int:
+        """Return the passes over a map's recording."""
+        return max(1, round(self.passes * MAPS[name].passes_share))
 
 
 TINY = Budget(
@@ -113,7 +136,7 @@ def plan_cells(maps: Sequence[str], variants: Sequence[str], seeds: Sequence[int
     Raises:
         ValueError: if a map or a variant does not exist.
     """
-    for kind, names, known in (("map", maps, MAPS), ("variant", variants, VARIANTS)):
+    for kind, names, known in (("map", maps, TRAINED_MAPS), ("variant", variants, VARIANTS)):
         for name in names:
             if name not in known:
                 raise ValueError(f"expected a {kind} of {', '.join(known)}, got {name!r}")

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRANSFORMER, VARIANTS
+from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
 from paper_comparison_plots import draw_flops, draw_win_rates
-from paper_comparison_results import Results, Trained, read_results
+from paper_comparison_results import SPEED, Results, Trained, read_results
+from paper_comparison_statistics import mean_over_seeds
 from paper_comparison_text import (
     ABLATION_PAIRS,
     HEAD,
@@ -53,23 +54,23 @@ def page(results: Results) -> str:
 def _what_was_run(results: Results) -> list[str]:
     budget, maps, seeds = results.plan["budget"], results.plan["maps"], results.plan["seeds"]
     done = sum(len(trained.seeds) for variants in results.trained.values() for trained in variants.values())
-    wanted = len(MAPS) * len(VARIANTS) * max(3, len(seeds))
+    wanted = len(TRAINED_MAPS) * len(VARIANTS) * max(3, len(seeds))
     part = "The whole comparison" if done >= wanted else f"A part, {done} of the {wanted} trainings of the whole"
     lines = [
         "## What was run",
         "",
         *paragraph(
-            f"{part}: {', '.join(f'{name} ({MAPS[name]})' for name in maps)}, seeds {', '.join(map(str, seeds))}.",
-            f"Each training: {budget['passes']} passes over what the winners did in games of",
-            f"{', '.join(budget['players'])} among themselves, {budget['recorded_games']} of each pair, in batches of",
-            f"{budget['streams']} times {budget['unroll_length']} steps.",
+            f"{part}: {', '.join(f'{name} ({MAPS[name].path})' for name in maps)}, seeds {', '.join(map(str, seeds))}.",
+            f"Each training: what the winners did in games of {', '.join(budget['players'])} among themselves (of",
+            f"whose orders {budget['random_orders']:.0%} were replaced by random ones once they were recorded), in",
+            f"batches of {budget['streams']} times {budget['unroll_length']} steps.",
             f"Each evaluation: {budget['games']} games against each of {', '.join(budget['opponents'])}, half of them",
             f"on each side, at most {budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
         ),
     ]
     missing = [
         f"{variant} on {game_map}"
-        for game_map in MAPS
+        for game_map in TRAINED_MAPS
         for variant in VARIANTS
         if variant not in results.trained.get(game_map, {})
     ]
@@ -81,7 +82,7 @@ def _what_was_run(results: Results) -> list[str]:
 def _listed(missing: Sequence[str]) -> str:
     """Return the missing trainings, a map of which nothing was run as one."""
     listed: list[str] = []
-    for game_map in MAPS:
+    for game_map in TRAINED_MAPS:
         own = [name for name in missing if name.endswith(f" on {game_map}")]
         listed += [f"anything on {game_map}"] if len(own) == len(VARIANTS) else own
     return ", ".join(listed)
@@ -89,7 +90,7 @@ def _listed(missing: Sequence[str]) -> str:
 
 def _bars(results: Results) -> list[str]:
     rows = []
-    for game_map in MAPS:
+    for game_map in TRAINED_MAPS:
         found = results.difference(game_map, PERCEIVER, TRANSFORMER)
         rows.append((f"mean win rate, {PERCEIVER} minus {TRANSFORMER}, {game_map} map", *verdict_on_win_rate(found)))
     for game_map, costs in results.costs.items():
@@ -99,18 +100,27 @@ def _bars(results: Results) -> list[str]:
 
 def _map(results: Results, game_map: str) -> list[str]:
     trained, costs = results.trained.get(game_map, {}), results.costs.get(game_map)
-    lines = [f"## The {game_map} map", "", f"`{MAPS[game_map]}`. {_lengths(costs)}", ""]
+    budget = Budget.from_dict(results.plan["budget"])
+    lines = [
+        f"## The {game_map} map",
+        "",
+        *paragraph(
+            f"`{MAPS[game_map].path}`: {budget.passes_on(game_map)} passes over {budget.games_on(game_map)} games of",
+            f"each pair. {_lengths(costs)}",
+        ),
+    ]
     if trained:
         opponents = results.plan["budget"]["opponents"]
         header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
+        header += ["held-out accuracy, %", "held-out cross-entropy"]
         lines += table(header, [_win_row(name, each, opponents) for name, each in trained.items()])
-    if costs:
+    if costs and SPEED in costs["variants"][PERCEIVER]:
         lines += table(
             [
-                "costs", "held-out accuracy, %", "held-out cross-entropy", "encoder parameters", "encoder MFLOP",
+                "costs", "encoder parameters", "encoder MFLOP",
                 "agent MFLOP", "training steps/s", "acting steps/s", "training step, peak MiB",
             ],
-            [_cost_row(name, costs["variants"][name], trained.get(name)) for name in costs["variants"]],
+            [_cost_row(name, each) for name, each in costs["variants"].items()],
         )  # fmt: skip
     return lines
 
@@ -130,21 +140,22 @@ def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]
     for opponent in opponents:
         rate = trained.against(opponent)
         cells.append(f"{100 * rate.win_rate:.0f} ({100 * rate.low:.0f}-{100 * rate.high:.0f})")
-    return [name, str(len(trained.seeds)), *cells, trained.mean.percent()]
+    accuracy, entropy = (mean_over_seeds(trained.held_out[key]) for key in ("accuracy", "cross_entropy"))
+    figures = [
+        trained.mean.percent(),
+        accuracy.percent(),
+        f"{entropy.value:.3f} ({entropy.low:.3f} to {entropy.high:.3f})",
+    ]
+    return [name, str(len(trained.seeds)), *cells, *figures]
 
 
-def _cost_row(name: str, costs: dict[str, float], trained: Trained | None) -> list[str]:
-    held_out = ["", ""]
-    if trained is not None:
-        accuracy, entropy = (statistics.fmean(trained.held_out[key]) for key in ("accuracy", "cross_entropy"))
-        held_out = [f"{100 * accuracy:.1f}", f"{entropy:.3f}"]
+def _cost_row(name: str, costs: dict[str, float]) -> list[str]:
     return [
         name,
-        *held_out,
         f"{costs['encoder_parameters']:,.0f}",
         f"{costs['encoder_flops'] / 1e6:.2f}",
         f"{costs['flops'] / 1e6:.2f}",
-        f"{costs['training_steps_per_second']:,.0f}",
+        f"{costs[SPEED]:,.0f}",
         f"{costs['acting_steps_per_second']:,.0f}",
         f"{costs['training_peak_mebibytes']:.0f}",
     ]
@@ -182,7 +193,7 @@ def _reproduce(results: Results) -> list[str]:
     ]
     if seconds:
         mean = statistics.fmean(seconds)
-        whole = mean * len(MAPS) * len(VARIANTS) * max(3, len(results.plan["seeds"])) / 3600
+        whole = mean * len(TRAINED_MAPS) * len(VARIANTS) * max(3, len(results.plan["seeds"])) / 3600
         sentences.append(
             f"A training and its evaluation took {mean / 60:.1f} minutes in the mean; at that rate the whole "
             f"comparison takes {whole:.0f} hours."

@@ -21,7 +21,10 @@ from paper_comparison_statistics import (
 
 from training.statistics import WinRate
 
-PLAN_FILE, CELL_FILE, CELLS, COSTS, RECORDINGS = "plan.json", "cell.json", "cells", "costs", "recordings"
+PLAN_FILE, CELL_FILE = "plan.json", "cell.json"
+CELLS, COSTS, RECORDINGS, LISTS = "cells", "costs", "recordings", "recordings_for_lists"
+SPEED = "training_steps_per_second"
+"""Of a variant's costs, there where trainings were measured and not only lists."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def read_results(directory: Path) -> Results:
             cells = _cells(directory, game_map, variant, plan["seeds"])
             if cells:
                 trained.setdefault(game_map, {})[variant] = trained_of(cells)
-    return Results(plan, {name: costs[name] for name in plan["maps"] if name in costs}, trained)
+    return Results(plan, {name: costs[name] for name in MAPS if name in costs}, trained)
 
 
 def _cells(directory: Path, game_map: str, variant: str, seeds: Sequence[int]) -> list[dict[str, Any]]:

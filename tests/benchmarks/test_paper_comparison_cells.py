@@ -123,3 +123,32 @@ def test_a_run_goes_on_with_its_budget_only(cells: ModuleType, plan: ModuleType,
     assert plan.Budget.from_dict(stored["budget"]) == plan.TINY
     with pytest.raises(ValueError, match="was begun with recorded_games 2, expected 100"):
         results.open_run(tmp_path, plan.Budget(), ["small"], [1], {})
+
+
+def test_a_map_gets_its_share_of_the_budget(cells: ModuleType, plan: ModuleType) -> None:
+    budget = plan.Budget(recorded_games=100, passes=10)
+    assert [budget.games_on(name) for name in plan.TRAINED_MAPS] == [100, 10]
+    assert [budget.passes_on(name) for name in plan.TRAINED_MAPS] == [10, 3]
+    assert plan.TINY.games_on("large") == plan.TINY.passes_on("large") == 1
+    assert cells.Lessons(Path(), "large", budget).config.passes == 3
+
+
+def test_of_a_map_without_trainings_only_lists_are_measured(
+    cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def measure(directory: Path, lessons: Any, game_map: str) -> dict[str, dict[str, float]]:
+        measured.append(game_map)
+        return {name: {"training_steps_per_second": 1.0} for name in plan.VARIANTS}
+
+    monkeypatch.setattr(cells, "_measured", measure)
+    budget = plan.Budget(passes=2, streams=4, unroll_length=5)
+    for lists_only in (True, True, False, False):
+        cells.measure_costs(tmp_path, "small", budget, lists_only=lists_only)
+    assert measured == ["small"], "once trained on, what was measured of lists alone is measured again, and once"
+    costs = json.loads((tmp_path / "costs" / "small.json").read_text())
+    assert costs["lengths"]["mean"] == 4.0
+    assert set(costs["variants"]) == set(plan.VARIANTS)
+    ours, theirs = (costs["variants"][name]["encoder_flops"] for name in (plan.PERCEIVER, plan.TRANSFORMER))
+    assert ours > theirs, "on four units latents do not pay"

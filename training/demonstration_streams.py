@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agent.interface import PackedObservation
 from training.demonstration_choice import ChosenGame
 from training.demonstrations import Demonstrations
-from training.trajectory import join_observations
+from training.trajectory import join_observations, select_observations
 
 Array = NDArray[Any]
 
@@ -30,6 +30,7 @@ class DemonstrationBatch:
         returns: [B, T, K] discounted sums of each weighted reward term from the step to the end of its game.
         weights: [B, T] what the decisions of each step count.
         loss_mask: [B, T] False where there is no step.
+        num_steps: steps that were gone through, those that were passed over included.
     """
 
     observations: PackedObservation
@@ -38,28 +39,26 @@ class DemonstrationBatch:
     returns: Array
     weights: Array
     loss_mask: Array
-
-    @property
-    def num_steps(self) -> int:
-        """Number of steps."""
-        return int(self.loss_mask.sum())
+    num_steps: int
 
 
 @dataclass
 class _Stream:
-    """Where a stream is: a place in the order of all games, and the next step of the game there."""
+    """Where a stream is: a place in the order of all games, and the next of those steps of the game that are read."""
 
     number: int
     place: int
     next_step: int = 0
-    returns: Array | None = None
-    block: _Block | None = None
+    game: _OpenGame | None = None
 
 
 class DemonstrationStreams:
     """Give the steps of player games, pass after pass, each pass in an order of its own.
 
     A game that ends is followed, in the same stream and batch, by the next one that nobody reads yet.
+
+    With a `wait_share` below 1, only that share of the steps at which a player does nothing but wait is read, drawn
+    anew in every pass, and what is decided there counts so much more. Not for agents with memory: they would miss some.
 
     Args:
         demonstrations: the recording.
@@ -69,7 +68,8 @@ class DemonstrationStreams:
         reward_weights: [K] of the reward terms.
         discounts: of a game step, one for each term or for all.
         passes: times that every game is read.
-        seed: of the orders; without one, games come as given.
+        seed: of the orders and draws; without one, games come as given.
+        wait_share: share of the steps without any action but the first, which is to wait, that are read.
     """
 
     def __init__(
@@ -83,11 +83,12 @@ class DemonstrationStreams:
         discounts: Sequence[float],
         passes: int = 1,
         seed: int | None = None,
+        wait_share: float = 1.0,
     ) -> None:
         self._demonstrations, self._games = demonstrations, games
         self._unroll_length, self._reward_weights = unroll_length, reward_weights
         self._discounts = np.broadcast_to(np.asarray(discounts, np.float64), reward_weights.shape)
-        self._num_places, self._seed = passes * len(games), seed
+        self._num_places, self._seed, self._wait_share = passes * len(games), seed, wait_share
         self.num_streams = min(num_streams, len(games))
         self._orders: dict[int, Array] = {}
         self._streams = [_Stream(number, place=number) for number in range(self.num_streams)]
@@ -114,19 +115,13 @@ class DemonstrationStreams:
         pieces: list[_Piece] = []
         missing = self._unroll_length
         while missing and stream.place < self._num_places:
-            game = self._game_at(stream.place)
-            if stream.returns is None:
-                stream.returns = self._returns(game.index)
-            first = stream.next_step
-            if stream.block is None or first == stream.block.end:
-                stream.block = self._read(game, first)
-            length = min(missing, stream.block.end - first)
-            observations, returns = stream.block.steps(first, length), stream.returns[first : first + length]
-            pieces.append(_Piece(observations, returns, game.weight, first == 0))
-            missing -= length
-            stream.next_step += length
-            if stream.next_step == game.num_steps:
-                stream.place, stream.next_step, stream.returns, stream.block = self._next_place, 0, None, None
+            if stream.game is None:
+                stream.game = self._open(stream.place)
+            pieces.append(stream.game.take(stream.next_step, missing))
+            missing -= len(pieces[-1].weights)
+            stream.next_step += len(pieces[-1].weights)
+            if stream.next_step == len(stream.game.rows):
+                stream.place, stream.next_step, stream.game = self._next_place, 0, None
                 self._next_place += 1
         return pieces
 
@@ -140,47 +135,93 @@ class DemonstrationStreams:
             self._orders[number] = np.random.default_rng([self._seed, number]).permutation(len(self._games))
         return self._games[int(self._orders[number][index])]
 
-    def _read(self, game: ChosenGame, first: int) -> _Block:
-        length = min(_UNROLLS_READ_AT_ONCE * self._unroll_length, game.num_steps - first)
-        return _Block(first, self._demonstrations.read(game.index, first, length).observations)
-
-    def _returns(self, index: int) -> Array:
-        steps = self._demonstrations.read(index)
+    def _open(self, place: int) -> _OpenGame:
+        game = self._game_at(place)
+        steps = self._demonstrations.read(game.index)
         gammas = self._discounts ** steps.elapsed_steps[:, None]
-        return returns_to_go(steps.rewards * self._reward_weights, gammas)
-
-
-class _Block:
-    """Consecutive steps of one game, up to `end`, of which a few are taken at a time."""
-
-    def __init__(self, first: int, observations: PackedObservation) -> None:
-        self.first, self.end = first, first + len(observations)
-        self._observations = observations
-        self._entities = np.cumsum([0, *observations.entity_counts])
-        self._decisions = np.cumsum([0, *observations.decision_counts])
-
-    def steps(self, first: int, length: int) -> PackedObservation:
-        """Return steps [first, first + length) of the game."""
-        packed, rows = self._observations, slice(first - self.first, first - self.first + length)
-        entities = slice(self._entities[rows.start], self._entities[rows.stop])
-        decisions = slice(self._decisions[rows.start], self._decisions[rows.stop])
-        return PackedObservation(
-            sample={key: value[rows] for key, value in packed.sample.items()},
-            entity_counts=packed.entity_counts[rows],
-            entity={key: value[entities] for key, value in packed.entity.items()},
-            decision_counts=packed.decision_counts[rows],
-            decision={key: value[decisions] for key, value in packed.decision.items()},
+        waits, weights = _waits(steps.observations), np.full(game.num_steps, game.weight, np.float32)
+        is_read = np.ones(game.num_steps, bool)
+        if self._wait_share < 1:
+            draws = np.random.default_rng([self._seed or 0, place, 1]).random(game.num_steps)
+            is_read = ~waits | (draws < self._wait_share)
+            is_read[0] = True
+            weights[waits] /= self._wait_share
+        return _OpenGame(
+            self._demonstrations,
+            game.index,
+            rows=np.flatnonzero(is_read),
+            returns=returns_to_go(steps.rewards * self._reward_weights, gammas),
+            weights=weights,
+            block_length=_UNROLLS_READ_AT_ONCE * self._unroll_length,
         )
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Consecutive steps of one game."""
+    """Consecutive steps of one game among those that are read; `num_steps` are gone through until the next ones."""
 
     observations: PackedObservation
     returns: Array
-    weight: float
+    weights: Array
     is_first: bool
+    num_steps: int
+
+
+class _OpenGame:
+    """A game that a stream reads.
+
+    Args:
+        demonstrations: the recording.
+        index: of the player game.
+        rows: [m] the steps that are read.
+        returns, weights: [n, ...] of all steps.
+        block_length: steps that are decoded at once.
+    """
+
+    def __init__(
+        self,
+        demonstrations: Demonstrations,
+        index: int,
+        *,
+        rows: Array,
+        returns: Array,
+        weights: Array,
+        block_length: int,
+    ) -> None:
+        self.rows = rows
+        self._demonstrations, self._index, self._block_length = demonstrations, index, block_length
+        self._returns, self._weights = returns, weights
+        self._ends = np.append(rows[1:], len(returns))
+        self._block: PackedObservation | None = None
+        self._block_first = 0
+
+    def take(self, first: int, most: int) -> _Piece:
+        """Return up to `most` of the steps that are read, from the `first` of them on."""
+        if self._block is None or not self._block_first <= first < self._block_first + len(self._block):
+            self._block, self._block_first = self._decode(first), first
+        last = min(first + most, self._block_first + len(self._block))
+        rows = self.rows[first:last]
+        return _Piece(
+            observations=select_observations(self._block, np.arange(first, last) - self._block_first),
+            returns=self._returns[rows],
+            weights=self._weights[rows],
+            is_first=first == 0,
+            num_steps=int(self._ends[last - 1] - rows[0]),
+        )
+
+    def _decode(self, first: int) -> PackedObservation:
+        rows = self.rows[first : first + self._block_length]
+        steps = self._demonstrations.read(self._index, int(rows[0]), int(rows[-1] - rows[0] + 1))
+        return select_observations(steps.observations, rows - rows[0])
+
+
+def _waits(observations: PackedObservation) -> NDArray[np.bool_]:
+    """Return at which steps no decision is anything but the first choice of its first component."""
+    action = observations.decision["action"]
+    owner = np.repeat(np.arange(len(observations)), observations.decision_counts)
+    num_orders = np.bincount(owner, action[:, 0] != 0, minlength=len(observations))
+    waits: NDArray[np.bool_] = num_orders == 0
+    return waits
 
 
 def returns_to_go(rewards: Array, discounts: Array) -> Array:
@@ -209,13 +250,20 @@ def _batch(pieces: Mapping[int, Sequence[_Piece]], unroll_length: int) -> Demons
         for piece in of_stream:
             part = slice(first, first + len(piece.returns))
             is_first[row, first] = piece.is_first
-            loss_mask[row, part], weights[row, part], returns[row, part] = True, piece.weight, piece.returns
+            loss_mask[row, part], weights[row, part], returns[row, part] = True, piece.weights, piece.returns
             observations.append(piece.observations)
             first = part.stop
         if first < unroll_length:
             observations.append(_nothing(observations[-1], unroll_length - first))
-    streams = np.array(list(pieces))
-    return DemonstrationBatch(join_observations(observations), streams, is_first, returns, weights, loss_mask)
+    return DemonstrationBatch(
+        observations=join_observations(observations),
+        streams=np.array(list(pieces)),
+        is_first=is_first,
+        returns=returns,
+        weights=weights,
+        loss_mask=loss_mask,
+        num_steps=sum(piece.num_steps for of_stream in pieces.values() for piece in of_stream),
+    )
 
 
 def _nothing(like: PackedObservation, number: int) -> PackedObservation:

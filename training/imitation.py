@@ -68,25 +68,26 @@ def imitation_loss(
     )
     steps = targets.loss_mask.sum()
     figures = {"policy_loss": (policy_loss * weight, weight), "value_loss": (value_loss * steps, steps)}
-    figures |= part_figures(output, counted)
+    figures |= part_figures(output, targets.weights)
     constants = {name: (total.detach(), number) for name, (total, number) in figures.items()}
     return policy_loss + config.value_cost * value_loss, constants
 
 
-def part_figures(output: UnrollOutput, counted: Bool[Tensor, " X"]) -> Figures:
-    """Return, over the decisions that count, accuracy of whole actions, and cross-entropy and accuracy of each part.
+def part_figures(output: UnrollOutput, weights: Float[Tensor, " X"]) -> Figures:
+    """Return accuracy of whole actions, and cross-entropy and accuracy of each part, weighted by what decisions count.
 
     A part is right if the policy's most likely choice, given the parts before it, is what was done.
     """
     figures: Figures = {}
-    right = counted
+    right = torch.ones_like(weights, dtype=torch.bool)
     for name, part in output.parts.items():
-        asked = part.read & counted
-        figures[f"cross_entropy/{name}"] = (torch.where(asked, -part.log_prob, 0.0).sum(), asked.sum())
-        figures[f"accuracy/{name}"] = ((asked & part.likeliest).sum(), asked.sum())
+        asked = torch.where(part.read, weights, 0.0)
+        entropy = torch.where(asked > 0, -part.log_prob, 0.0)
+        figures[f"cross_entropy/{name}"] = ((asked * entropy).sum(), asked.sum())
+        figures[f"accuracy/{name}"] = ((asked * part.likeliest).sum(), asked.sum())
         right = right & (part.likeliest | ~part.read)
     if output.parts:
-        figures["accuracy"] = (right.sum(), counted.sum())
+        figures["accuracy"] = ((weights * right).sum(), weights.sum())
     return figures
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from agent.config import AgentConfig
+
 IMITATION_KEY = "imitation"
 """Where these settings stand in config.json."""
+_DEFAULT_WAIT_SHARE = 0.25
 _AT_LEAST_ONE = ("passes", "streams", "unroll_length", "held_out_steps", "patience")
 
 
@@ -27,6 +30,9 @@ class ImitationConfig:
     """Games that are read side by side; an optimiser step takes a piece of each."""
     unroll_length: int = 8
     """Steps of such a piece. The core's state is carried on to a game's next piece; its gradient is not."""
+    wait_share: float | None = None
+    """Share of the steps at which a player does nothing but wait that are read, each counting so much more; by default
+    a quarter, or all for an agent with memory, which must not miss them."""
     held_out_share: float = 0.1
     """Share of the games that are kept to measure on."""
     held_out_steps: int = 20_000
@@ -41,11 +47,28 @@ class ImitationConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.held_out_share < 1:
             raise ValueError(f"held_out_share must lie between 0 and 1, got {self.held_out_share}")
+        if self.wait_share is not None and not 0 < self.wait_share <= 1:
+            raise ValueError(f"wait_share must be above 0 and at most 1, got {self.wait_share}")
         weights = self.outcome_weights
         if len(weights) != 3 or not all(0 <= weight < math.inf for weight in weights) or not any(weights):
             raise ValueError(
                 f"outcome_weights are three numbers, for games won, drawn and lost, at least one above 0, got {weights}"
             )
+
+    def wait_share_of(self, agent: AgentConfig) -> float:
+        """Return the share of waits that an agent reads.
+
+        Raises:
+            ValueError: if an agent with memory is to miss some.
+        """
+        has_memory = agent.core != "none"
+        if self.wait_share is None:
+            return 1.0 if has_memory else _DEFAULT_WAIT_SHARE
+        if has_memory and self.wait_share < 1:
+            raise ValueError(
+                f"wait_share is {self.wait_share}, but an agent with memory has to see every step: leave it out"
+            )
+        return self.wait_share
 
     def weight_of(self, outcome: int) -> float:
         """Return what decisions count in a game of this outcome: +1 won, 0 drawn, -1 lost."""

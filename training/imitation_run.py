@@ -234,6 +234,8 @@ def open_imitation(
             values=config.learner.value_cost > 0,
             repeats=repeated_games(demonstrations),
         )
+        waits = agent.spec.action.per_entity or agent.spec.action.function_call is not None
+        wait_share = imitation.wait_share_of(config.agent) if waits else 1.0
         streams = _streams(
             demonstrations,
             choice.train,
@@ -242,6 +244,7 @@ def open_imitation(
             unroll_length=imitation.unroll_length,
             passes=imitation.passes,
             seed=config.seed,
+            wait_share=wait_share,
         )
         device = resolve_device(config.device)
         learner = ImitationLearner(agent, config.learner, num_streams=streams.num_streams, device=device)

@@ -71,8 +71,9 @@ class Trajectory:
     def select(self, sequences: NDArray[np.integer[Any]]) -> Trajectory:
         """Return the sequences with the given indices, in that order."""
         rows = self.is_first.shape[1]
+        samples = (sequences[:, None] * rows + np.arange(rows)).reshape(-1)
         dense = {name: getattr(self, name)[sequences] for name in _DENSE}
-        return replace(self, observations=_select_sequences(self.observations, sequences, rows), **dense)
+        return replace(self, observations=select_observations(self.observations, samples), **dense)
 
 
 _DENSE = (
@@ -154,10 +155,11 @@ def _join(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _select_sequences(packed: PackedObservation, sequences: Array, rows: int) -> PackedObservation:
-    samples = (sequences[:, None] * rows + np.arange(rows)).reshape(-1)
-    entity_rows = _rows_of(packed.entity_counts.reshape(-1, rows).sum(1), sequences)
-    decision_rows = _rows_of(packed.decision_counts.reshape(-1, rows).sum(1), sequences)
+def select_observations(packed: PackedObservation, samples: NDArray[np.integer[Any]]) -> PackedObservation:
+    """Return the observations with the given indices, in that order."""
+    entity_rows, decision_rows = (
+        _rows_of(counts, samples) for counts in (packed.entity_counts, packed.decision_counts)
+    )
     return PackedObservation(
         sample={key: value[samples] for key, value in packed.sample.items()},
         entity_counts=packed.entity_counts[samples],
@@ -167,8 +169,9 @@ def _select_sequences(packed: PackedObservation, sequences: Array, rows: int) ->
     )
 
 
-def _rows_of(counts: Array, sequences: Array) -> Array:
-    """Return the flat rows that belong to the given sequences, with `counts` rows each."""
-    ends = np.cumsum(counts)
-    starts = ends - counts
-    return np.concatenate([np.arange(starts[index], ends[index]) for index in sequences])
+def _rows_of(counts: Array, samples: Array) -> Array:
+    """Return the flat rows that belong to the given samples, with `counts` rows each."""
+    lengths = counts[samples]
+    first = (np.cumsum(counts) - counts)[samples]
+    shift = first - (np.cumsum(lengths) - lengths)
+    return np.repeat(shift, lengths) + np.arange(lengths.sum())

@@ -17,7 +17,9 @@ REWARD_TERMS = ("win", "harvest")
 
 
 class ScriptedDemonstrations:
-    """Games of units. Step s of player game g has the scalars (g, s, 0), and s % 3 units decide by the first choices.
+    """Games of units. Step s of player game g has the scalars (g, s, 0), and s % 3 units decide to wait.
+
+    At steps 1, 6, 11, ... they do not, but decide by the second choices.
 
     Its rewards are (1, s), and s + 1 game steps pass.
 
@@ -62,7 +64,7 @@ class ScriptedDemonstrations:
         decision = {
             "slot": slots,
             ACTION_MASK: np.ones((len(slots), size), bool),
-            "action": np.zeros((len(slots), 3), np.int64),
+            "action": np.repeat(steps % 5 == 1, counts)[:, None] * np.ones((1, 3), np.int64),
         }
         sample = {key: value[steps] for key, value in packed.sample.items()}
         sample[SCALARS] = np.stack([np.full(len(steps), index), steps, 0 * steps], 1).astype(np.float32)

@@ -87,6 +87,7 @@ def test_what_cannot_be_chosen_is_refused() -> None:
     with pytest.raises(ValueError, match="got 0 with decisions that count"):
         choose(outcome_weights=(0.0, 1.0, 0.0))
     for change, message in (
+        ({"wait_share": 0.0}, "wait_share must be above 0 and at most 1, got 0"),
         ({"passes": 0}, "passes must be at least 1, got 0"),
         ({"held_out_share": 1.0}, "held_out_share must lie between 0 and 1, got 1"),
         ({"outcome_weights": (0.0, 0.0, 0.0)}, "at least one above 0"),

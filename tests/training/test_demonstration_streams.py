@@ -101,12 +101,35 @@ def test_missing_rows_hold_nothing() -> None:
     assert all(len(batch.observations) == batch.loss_mask.size for batch in batches)
 
 
-@pytest.mark.parametrize("after", [0, 1, 4])
-def test_streams_go_on_where_they_were(after: int) -> None:
-    source = streams()
+def test_a_share_of_the_waits_is_read_and_counts_for_all() -> None:
+    """At steps 1, 6, 11, ... somebody acts, unless nobody decides."""
+    lengths, share = (400, 300), 0.2
+    settings = {"num_streams": 1, "passes": 2, "seed": 3, "wait_share": share}
+    batches = read(streams(lengths, **settings))
+    found = steps_of(batches)[0]
+    acting = {(game, step) for game, length in enumerate(lengths) for step in range(1, length, 5) if step % 3}
+    assert sum(place in acting for place in found) == 2 * len(acting)
+    waits = [place for place in found if place not in acting]
+    assert 0.15 < len(waits) / (2 * (sum(lengths) - len(acting))) < 0.25
+    assert {(game, step) for game, step in waits if step == 0} == {(0, 0), (1, 0)}
+    assert len(set(waits)) > 1.5 * len(waits) / 2  # drawn anew
+    assert sum(batch.num_steps for batch in batches) == 2 * sum(lengths)
+    for batch in batches:
+        rows = batch.observations.sample[SCALARS].reshape(*batch.loss_mask.shape, 3).astype(int)
+        for place in zip(*np.nonzero(batch.loss_mask), strict=True):
+            game, step, _ = rows[place]
+            weight = WEIGHTS[game] if (game, step) in acting else WEIGHTS[game] / share
+            assert batch.weights[place] == pytest.approx(weight)
+            assert batch.is_first[place] == (step == 0)
+
+
+@pytest.mark.parametrize("wait_share", [1.0, 0.5])
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_streams_go_on_where_they_were(after: int, wait_share: float) -> None:
+    source = streams(wait_share=wait_share)
     for _ in range(after):
         source.next()
-    state, resumed = source.state_dict(), streams()
+    state, resumed = source.state_dict(), streams(wait_share=wait_share)
     resumed.load_state_dict(state)
     first, second = read(source), read(resumed)
     assert len(first) == len(second) > 0

@@ -85,12 +85,13 @@ def test_loss_and_figures_are_those_of_plain_loops() -> None:
             read = [index for index in counted if part.read[index]]
             assert (f"accuracy/{name}" in means) is bool(read)
             if read:
-                right = np.mean([float(part.likeliest[index]) for index in read])
-                entropy = -np.mean([float(part.log_prob[index]) for index in read])
+                of_read = [weights[index] for index in read]
+                right = np.average([float(part.likeliest[index]) for index in read], weights=of_read)
+                entropy = -np.average([float(part.log_prob[index]) for index in read], weights=of_read)
                 assert means[f"accuracy/{name}"] == pytest.approx(right)
                 assert means[f"cross_entropy/{name}"] == pytest.approx(entropy, rel=1e-4)
         right = [all(p.likeliest[i] or not p.read[i] for p in output.parts.values()) for i in counted]
-        assert means["accuracy"] == pytest.approx(np.mean(right))
+        assert means["accuracy"] == pytest.approx(np.average(right, weights=[weights[i] for i in counted]))
 
 
 def test_a_tally_weighs_batches_by_what_they_hold() -> None:

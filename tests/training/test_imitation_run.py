@@ -162,11 +162,24 @@ def test_what_does_not_fit_is_refused(data: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown player 'Coac': did you mean CoacAI"):
         open_imitation(config_of(), imitation_of(data, players=("Coac",)), tmp_path / "player")
     assert not list(tmp_path.iterdir())
+    with pytest.raises(ConfigError, match=r"wait_share is 0\.5, but an agent with memory has to see every step"):
+        open_imitation(config_of(), imitation_of(data, wait_share=0.5), tmp_path / "run")
     run = open_imitation(config_of(), imitation_of(data), tmp_path / "run")
     imitate_until(run, 1)
     other = imitation_of(data, players=("CoacAI",))
     with pytest.raises(CheckpointMismatchError, match="the games to learn from are not those that the run began with"):
         open_imitation(config_of(), other, tmp_path / "run", resume=True)
+
+
+def test_agents_without_memory_read_fewer_waits(data: str, tmp_path: Path) -> None:
+    config = config_of(agent=dataclasses.replace(AgentConfig.of_size("dummy"), core="none"))
+    rows = []
+    for share in (1.0, None):
+        run = open_imitation(config, imitation_of(data, wait_share=share, passes=1), tmp_path / str(share))
+        batches = list(iter(run.streams.next, None))
+        assert sum(batch.num_steps for batch in batches) == run.choice.num_train_steps
+        rows.append(sum(batch.loss_mask.sum() for batch in batches))
+    assert rows[0] == run.choice.num_train_steps > rows[1]
 
 
 def test_options(data: str, tmp_path: Path) -> None:

@@ -234,20 +234,20 @@ def open_imitation(
             values=config.learner.value_cost > 0,
             repeats=repeated_games(demonstrations),
         )
+        device, num_streams = resolve_device(config.device), min(imitation.streams, len(choice.train))
+        learner = ImitationLearner(agent, config.learner, num_streams=num_streams, device=device)
         waits = agent.spec.action.per_entity or agent.spec.action.function_call is not None
         wait_share = imitation.wait_share_of(config.agent) if waits else 1.0
         streams = _streams(
             demonstrations,
             choice.train,
             config,
-            num_streams=imitation.streams,
+            num_streams=num_streams,
             unroll_length=imitation.unroll_length,
             passes=imitation.passes,
             seed=config.seed,
             wait_share=wait_share,
         )
-        device = resolve_device(config.device)
-        learner = ImitationLearner(agent, config.learner, num_streams=streams.num_streams, device=device)
     run = ImitationRun(
         config=config,
         directory=prepare_run_directory(run_path, resume=resume),
@@ -282,9 +282,12 @@ def _streams(demonstrations: Demonstrations, games: Any, config: TrainConfig, **
 
 def _check_recording(demonstrations: Demonstrations, identity: dict[str, Any], allow_mismatch: bool) -> None:
     manifest = demonstrations.manifest
-    recorded = {"game": dict(manifest.game), "layout": asdict(manifest.spec)}
-    expected = {name: identity[name] for name in recorded}
-    check_compatible(recorded, expected, allow_mismatch, what="recording")
+    game, layout = dict(manifest.game), asdict(manifest.spec)
+    if not manifest.spec.num_value_scalars:  # replays do not tell what the opponent sees; the values do without
+        layout["num_value_scalars"] = identity["layout"]["num_value_scalars"]
+    # Replays are of many maps and versions: their recording names none.
+    expected = {"game": {name: identity["game"].get(name) for name in game}, "layout": identity["layout"]}
+    check_compatible({"game": game, "layout": layout}, expected, allow_mismatch, what="recording")
 
 
 def _fingerprint(choice: Choice) -> list[list[float]]:

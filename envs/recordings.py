@@ -8,12 +8,12 @@ A shard is complete or absent: it is written under another name and renamed, and
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ MANIFEST_FILE = "manifest.json"
 EXTRA_FILE = "extra.json"
 GROUPS = ("sample", "entity", "decision", "result")
 COUNTS = ("entity_counts", "decision_counts")
+_MOST_OPEN_SHARDS = 256  # of forty memory maps each, where Linux gives a process 65,530
 
 
 class RecordingError(ValueError):
@@ -144,7 +145,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 class RecordingReader:
-    """A recording's player games, read by memory map: shards are opened when they are needed.
+    """A recording's player games, read by memory map: shards are opened when they are needed, and the latest stay open.
 
     Attributes:
         manifest: of `read_manifest`.
@@ -157,12 +158,13 @@ class RecordingReader:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.manifest = read_manifest(directory)
-        self._shards = [_OpenShard(directory / shard.name, shard) for shard in self.manifest["shards"]]
+        self._shards: list[Shard] = self.manifest["shards"]
+        self._opened = functools.lru_cache(_MOST_OPEN_SHARDS)(self._open)
         self.player_games: list[dict[str, Any]] = []
         self._parts: list[list[_Part]] = []
-        for shard in self._shards:
-            for place, game in enumerate(shard.shard.player_games):
-                self._take(_Part(shard, place, int(game.get("first_step", 0)), int(game["num_steps"])), game)
+        for index, shard in enumerate(self._shards):
+            for place, game in enumerate(shard.player_games):
+                self._take(_Part(index, place, int(game.get("first_step", 0)), int(game["num_steps"])), game)
 
     def _take(self, part: _Part, game: Mapping[str, Any]) -> None:
         if not part.first:
@@ -171,9 +173,14 @@ class RecordingReader:
             return
         before = self.player_games[-1] if self.player_games else {}
         if before.get("num_steps") != part.first or any(before.get(key) != game.get(key) for key in ("game", "side")):
-            raise RecordingError(f"{self.directory} is damaged: {part.shard.path.name} goes on with another game")
+            name = self._shards[part.shard].name
+            raise RecordingError(f"{self.directory} is damaged: {name} goes on with another game")
         before["num_steps"] += part.length
         self._parts[-1].append(part)
+
+    def _open(self, index: int) -> _OpenShard:
+        shard = self._shards[index]
+        return _OpenShard(self.directory / shard.name, shard)
 
     def read(self, index: int, first: int = 0, length: int | None = None) -> PlayerGameRows:
         """Return steps of a player game, `length` of them or all that are left.
@@ -191,14 +198,14 @@ class RecordingReader:
         for part in parts:
             start, stop = max(first, part.first), min(first + length, part.first + part.length)
             if start < stop:
-                rows.append(part.shard.read(part.place, start - part.first, stop - start))
-        whole = concatenate(rows or [parts[0].shard.read(parts[0].place, 0, 0)])
+                rows.append(self._opened(part.shard).read(part.place, start - part.first, stop - start))
+        whole = concatenate(rows or [self._opened(parts[0].shard).read(parts[0].place, 0, 0)])
         return replace(whole, info=self.player_games[index])
 
     def extra(self, index: int) -> Mapping[str, Any]:
         """Return more facts of a player game, where the recording holds some."""
         part = self._parts[index][0]
-        return part.shard.extra(part.place)
+        return self._opened(part.shard).extra(part.place)
 
     def verify(self) -> None:
         """Compare every file with its hash.
@@ -207,16 +214,16 @@ class RecordingReader:
             RecordingError: for the first that is missing or differs.
         """
         for shard in self._shards:
-            for name, entry in shard.shard.files.items():
-                path = shard.path / name
+            for name, entry in shard.files.items():
+                path = self.directory / shard.name / name
                 if not path.is_file() or file_sha256(path) != entry["sha256"]:
                     raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")
 
 
 class _Part(NamedTuple):
-    """Steps of a player game that lie in one shard."""
+    """Steps of a player game that lie in one shard, given by its index."""
 
-    shard: _OpenShard
+    shard: int
     place: int
     first: int
     length: int
@@ -227,7 +234,7 @@ class _OpenShard:
         self.path, self.shard = path, shard
         self._first_step = list(itertools.accumulate((game["num_steps"] for game in shard.player_games), initial=0))
 
-    @cached_property
+    @functools.cached_property
     def _parts(self) -> dict[str, dict[str, Array]]:
         parts: dict[str, dict[str, Array]] = {key: {} for key in self.shard.kinds}
         for name, entry in self.shard.files.items():
@@ -240,11 +247,11 @@ class _OpenShard:
             parts[key][part] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         return parts
 
-    @cached_property
+    @functools.cached_property
     def _kinds(self) -> dict[str, ArrayKind]:
         return {key: ArrayKind(np.dtype(kind["dtype"]), tuple(kind["shape"])) for key, kind in self.shard.kinds.items()}
 
-    @cached_property
+    @functools.cached_property
     def _offsets(self) -> dict[str, Array]:
         """Where each step's entities and decisions begin."""
         counts = {name.removesuffix("_counts"): self._decoded(name, slice(0, self._first_step[-1])) for name in COUNTS}

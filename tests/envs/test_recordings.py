@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from envs import recordings
 from envs.recording_writer import RecordingWriter, shard_name, write_shard
 from envs.recordings import FORMAT, FORMAT_VERSION, PlayerGameRows, RecordingError, RecordingReader, concatenate
 
@@ -98,6 +99,19 @@ def test_a_long_game_in_several_shards_is_one(tmp_path: Path) -> None:
         middle = parts(reader.read(1, first, length))["result.elapsed_steps"]
         np.testing.assert_array_equal(middle, np.tile(np.arange(3), 3)[first : first + length])
     assert_same(reader.read(2), game_rows(1))
+
+
+def test_only_the_latest_shards_stay_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process has 65,530 memory maps, and recordings of replays have thousands of shards."""
+    monkeypatch.setattr(recordings, "_MOST_OPEN_SHARDS", 2)
+    recording(tmp_path, *([game_rows(number)] for number in range(4)))
+    reader = RecordingReader(tmp_path)
+    for index in (0, 1, 2, 3, 0):
+        assert_same(reader.read(index), game_rows(index))
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        mapped = {line.split("/")[-2] for line in lines if str(tmp_path) in line}
+        assert f"shard-0000{index}" in mapped
+        assert len(mapped) <= 2
 
 
 def test_a_part_without_what_comes_before_is_damage(tmp_path: Path) -> None:

@@ -236,6 +236,15 @@ def test_random_orders_make_games_differ_and_are_not_what_is_recorded() -> None:
     assert barracks not in produced
 
 
+def test_a_random_order_stands_in_for_that_of_an_ai_which_orders_copies_of_units() -> None:
+    """AIs that search give orders to copies; where all orders are random, it does not matter who would have ordered."""
+    settings = {"map_path": MAP_8, "max_steps": 10, "random_orders": 1.0}
+    names = ("PassiveAI", "NaiveMCTS")
+    first, second = (AiGameRecorder(players=(name, "PassiveAI"), **settings).record(5).views[0] for name in names)
+    assert first.result["rewards"].any()
+    np.testing.assert_array_equal(first.result["rewards"], second.result["rewards"])
+
+
 def test_a_game_that_is_cut_off_is_truncated_for_both() -> None:
     recorder = AiGameRecorder(map_path=MAP_8, players=("PassiveAI", "PassiveAI"), max_steps=30)
     for view in recorder.record(0).views:

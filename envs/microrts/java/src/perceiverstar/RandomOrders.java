@@ -47,7 +47,9 @@ final class RandomOrders {
         }
         PlayerAction disturbed = new PlayerAction();
         for (Pair<Unit, UnitAction> order : orders.getActions()) {
-            if (!replaced.containsKey(order.m_a)) {
+            // AIs that search give orders to copies of units, which stand in the same place.
+            Unit unit = state.getPhysicalGameState().getUnitAt(order.m_a.getX(), order.m_a.getY());
+            if (!replaced.containsKey(unit)) {
                 disturbed.addUnitAction(order.m_a, order.m_b);
             }
         }

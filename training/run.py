@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,8 +29,6 @@ from training.metrics import CompositeLogger
 from training.run_directory import RunDirectory, prepare_run_directory
 from training.saved_run import SavedRun, mismatch_reported
 from training.sources import ActorError, ExperienceSource, LocalSource
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -61,18 +59,17 @@ class TrainingRun(SavedRun):
             OSError: if the disk is full; the last checkpoint stays good.
             ActorError: if actors cannot be started or kept running; what was learnt is saved.
         """
-        source = make_source(self.config, self.agent, self.league, stop)
-        metrics = self.loggers()
-        try:
-            self._loop(source, metrics, report, stop)
-        except ActorError:
-            # A signal to the whole process group ends the actors too.
-            if not stop.is_set():
-                self.save()
-                raise
-        finally:
-            source.close()
-            metrics.close()
+        with (
+            contextlib.closing(self.loggers()) as metrics,
+            contextlib.closing(make_source(self.config, self.agent, self.league, stop)) as source,
+        ):
+            try:
+                self._loop(source, metrics, report, stop)
+            except ActorError:
+                # A signal to the whole process group ends the actors too.
+                if not stop.is_set():
+                    self.save()
+                    raise
         self.save()
 
     def _loop(

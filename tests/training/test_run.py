@@ -240,6 +240,16 @@ def test_lost_actors_fail_a_run_unless_it_was_stopped(tmp_path: Path, monkeypatc
     assert opened.checkpoint == load_checkpoint(tmp_path).path
 
 
+def test_no_games_are_started_where_figures_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr(run, "make_source", lambda *arguments: started.append(arguments))
+    opened = open_run(small("gymnasium"), tmp_path)
+    opened.directory.metrics_file.mkdir()
+    with pytest.raises(IsADirectoryError):
+        opened.train(lambda update: None, threading.Event())
+    assert not started
+
+
 def test_a_teacher_holds_the_policy_to_its_own(tmp_path: Path) -> None:
     train_until(small("gymnasium"), tmp_path / "teacher", 1)
     config = small("gymnasium", teacher=str(tmp_path / "teacher"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from agent.interface import AgentInput, UnrollOutput
@@ -122,13 +122,18 @@ def _returns(
     arguments = (values[:-1], values[1:], batch.rewards, batch.discounts, batch.trace_continues)
     decays = config.trace_decays
     lambda_ = decays[0] if len(decays) == 1 else values.new_tensor(decays)
-    targets, advantages = vtrace(*arguments, ratios, rho_clip=config.rho_clip, c_clip=config.c_clip, lambda_=lambda_)
+    is_asked = _is_asked(inputs, values.shape[1])[:-1]
+    targets, advantages = vtrace(
+        *arguments, ratios, rho_clip=config.rho_clip, c_clip=config.c_clip, lambda_=lambda_, is_decision=is_asked
+    )
     if config.policy_loss == "clipped" and not config.rho_weighted_advantages:
         # A decision that became unlikely would otherwise count less twice, and never be corrected.
         advantages = advantages / ratios.clamp(1e-6, config.rho_clip)[..., None]
     upgo_advantages = torch.zeros_like(advantages)
     if config.upgo_cost:
-        upgo_advantages = ratios.clamp(max=1.0)[..., None] * (upgo_returns(*arguments) - values[:-1])
+        upgo_advantages = ratios.clamp(max=1.0)[..., None] * (
+            upgo_returns(*arguments, is_decision=is_asked) - values[:-1]
+        )
     term_weights = values.new_tensor(config.term_weights_at(progress))
     weighted_targets = (targets * term_weights).sum(-1)[batch.loss_mask]
     return _Returns(
@@ -154,14 +159,18 @@ def _per_decision(
     """Return each decision's advantage: that of its observation, normalised unless they spread too little."""
     if config.normalise_advantages and len(inputs.decision_sample):
         # Where no decision was asked, as of one side of a game of two, there is nothing to be good or bad at.
-        asked = torch.zeros(inputs.size, dtype=torch.bool, device=advantages.device)
-        asked = asked.index_fill(0, inputs.decision_sample, True).view(advantages.shape[1], -1).T[:-1]
-        taken = advantages[batch.loss_mask & asked]
+        taken = advantages[batch.loss_mask & _is_asked(inputs, advantages.shape[1])[:-1]]
         spread = torch.maximum(taken.std(unbiased=False), returns.smallest_spread)
         advantages = (advantages - taken.mean()) / (spread + 1e-8)
     # Bootstrap rows hold no decisions; a zero row keeps the flat index of the others.
     padded = torch.cat([advantages, advantages.new_zeros(1, advantages.shape[1])])
     return padded.T.reshape(-1)[inputs.decision_sample]
+
+
+def _is_asked(inputs: AgentInput, batch_size: int) -> Bool[Tensor, "T1 B"]:
+    """Return which observations ask for a decision, the last row's, which only bootstrap, included."""
+    asked = torch.zeros(inputs.size, dtype=torch.bool, device=inputs.decision_sample.device)
+    return asked.index_fill(0, inputs.decision_sample, True).view(batch_size, -1).T
 
 
 def target_spread(targets: Float[Tensor, "T B K"], loss_mask: Tensor) -> Tensor:

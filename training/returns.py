@@ -8,6 +8,9 @@ and importance ratios then hold for all K terms. Two conventions are shared by a
   ended, was truncated, or row t holds no decision) no later row is read, not even a NaN there: the return goes on with
   `next_values[t]`, the value of the true successor. The last row always goes on with `next_values[T - 1]`.
 
+Where only some rows ask for a decision, as on either side of a game of two, the others are steps on the way of the
+decision before them: traces do not decay there, and no return is cut off.
+
 Results are constants: no gradient flows through them.
 """
 
@@ -36,6 +39,7 @@ def vtrace(
     rho_clip: float = 1.0,
     c_clip: float = 1.0,
     lambda_: float | Float[Tensor, " K"] = 1.0,
+    is_decision: Bool[Tensor, "T B"] | None = None,
 ) -> VTrace:
     """Return V-trace targets and policy-gradient advantages.
 
@@ -54,6 +58,7 @@ def vtrace(
         rho_clip: upper bound of ρ; decides which policy's value function is learnt.
         c_clip: upper bound of c; decides how far corrections travel.
         lambda_: decay of the traces, 0 to 1; one for all, or one for each of the K reward terms.
+        is_decision: which rows ask for a decision; None for all.
 
     Raises:
         ValueError: if shapes differ (naming each shape), lambda_ is outside [0, 1] or a clip is not positive.
@@ -75,6 +80,9 @@ def vtrace(
         continues, discounts = _per_term(trace_continues, values), _per_term(discounts, values)
         ratios = _per_term(importance_ratios, values)
         rhos = ratios.clamp(max=rho_clip)
+        if is_decision is not None:
+            decay = torch.as_tensor(lambda_, dtype=values.dtype, device=values.device)
+            lambda_ = torch.where(_per_term(_is_followed_by(is_decision), values), decay, torch.ones_like(decay))
         decays = discounts * lambda_ * ratios.clamp(max=c_clip)
         errors = rhos * (rewards + discounts * next_values - values)
         corrections = torch.empty_like(errors)  # v_t - V(x_t)
@@ -94,6 +102,8 @@ def upgo_returns(
     rewards: Float[Tensor, "T B *K"],
     discounts: Float[Tensor, "T B *#K"],
     trace_continues: Bool[Tensor, "T B"],
+    *,
+    is_decision: Bool[Tensor, "T B"] | None = None,
 ) -> Float[Tensor, "T B *K"]:
     """Return the self-imitation returns of UPGO, which follow the trajectory only while it does better than expected.
 
@@ -106,6 +116,7 @@ def upgo_returns(
         rewards: reward of the action at row t.
         discounts: gamma ** elapsed_steps * (1 - terminated).
         trace_continues: False where row t + 1 does not continue row t.
+        is_decision: which rows ask for a decision; None for all. A decision's reward is then that until the next one.
 
     Raises:
         ValueError: if shapes differ, naming each shape.
@@ -113,10 +124,18 @@ def upgo_returns(
     _check_shapes(values, trace_continues, next_values=next_values, rewards=rewards, discounts=discounts)
     with torch.no_grad():
         continues, discounts = _per_term(trace_continues, values), _per_term(discounts, values)
-        better_than_expected = rewards + discounts * next_values >= values
+        if is_decision is None:
+            is_decision = torch.ones_like(trace_continues)
+        on_the_way = (continues & ~_per_term(_is_followed_by(is_decision), values)).expand_as(rewards)
+        until_next_decision = torch.empty_like(rewards)
+        following = torch.zeros_like(rewards[0]) if len(rewards) else rewards
+        for t in reversed(range(len(rewards))):
+            following = rewards[t] + discounts[t] * torch.where(on_the_way[t], following, next_values[t])
+            until_next_decision[t] = following
+        better_than_expected = until_next_decision >= values
         # The row after the last is unknown, so the last row bootstraps.
-        follows = torch.zeros_like(better_than_expected)
-        follows[:-1] = continues[:-1] & better_than_expected[1:]
+        follows = on_the_way.clone()
+        follows[:-1] |= continues[:-1] & better_than_expected[1:]
         returns = torch.empty_like(rewards)
         following = torch.zeros_like(rewards[0]) if len(rewards) else rewards
         for t in reversed(range(len(rewards))):
@@ -185,6 +204,11 @@ def generalised_advantages(
     """
     _check_shapes(values, trace_continues, next_values=next_values, rewards=rewards, discounts=discounts)
     return lambda_returns(rewards, discounts, next_values, trace_continues, lambda_) - values.detach()
+
+
+def _is_followed_by(is_decision: Tensor) -> Tensor:
+    """Return [T, B] whether row t + 1 asks for a decision; the one after the last is taken for one."""
+    return torch.cat([is_decision[1:], torch.ones_like(is_decision[:1])])
 
 
 def _per_term(rows: Tensor, like: Tensor) -> Tensor:

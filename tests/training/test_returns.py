@@ -1,6 +1,6 @@
 """Returns against loops transcribed from the papers' sums, hand-worked numbers and the laws that tie them together."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -186,6 +186,45 @@ def test_split_at_an_episode_end_equals_joined() -> None:
     second = all_returns({name: tensor[4:] for name, tensor in data.items()})
     for name, tensor in joined.items():
         torch.testing.assert_close(tensor, torch.cat([first[name], second[name]]))
+
+
+def merged(column: dict[str, Tensor], firsts: list[int]) -> dict[str, Tensor]:
+    """Return one column in which each of the rows `firsts` covers those up to the next of them."""
+    rows: dict[str, list[Tensor]] = {name: [] for name in column}
+    for first, end in pairwise([*firsts, len(column["values"])]):
+        reward, discount = torch.zeros(()).double(), torch.ones(()).double()
+        for t in range(first, end):
+            reward, discount = reward + discount * column["rewards"][t], discount * column["discounts"][t]
+        taken = {"rewards": reward, "discounts": discount}
+        taken |= {name: column[name][first] for name in ("values", "importance_ratios")}
+        taken |= {name: column[name][end - 1] for name in ("next_values", "trace_continues")}
+        for name, value in taken.items():
+            rows[name].append(value)
+    return {name: torch.stack(values)[:, None] for name, values in rows.items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_without_a_decision_are_steps_on_the_way_of_the_one_before(seed: int) -> None:
+    data = trajectory(seed=seed)
+    is_decision = torch.rand(LENGTH, BATCH, generator=torch.Generator().manual_seed(seed)) < 0.6
+    data["importance_ratios"][~is_decision] = 1.0
+    returns = without(data, "importance_ratios")
+    found = [
+        *vtrace(**data, lambda_=0.7, is_decision=is_decision),
+        upgo_returns(**returns, is_decision=is_decision),
+    ]
+    for column in range(BATCH):
+        one = {name: tensor[:, column] for name, tensor in data.items()}
+        begins = [True, *(~one["trace_continues"][:-1]).tolist()]
+        firsts = [t for t in range(LENGTH) if begins[t] or is_decision[t, column]]
+        expected = merged(one, firsts)
+        wanted = [*vtrace(**expected, lambda_=0.7), upgo_returns(**without(expected, "importance_ratios"))]
+        for result, reference in zip(found, wanted, strict=True):
+            torch.testing.assert_close(result[firsts, column], reference[:, 0])
+    everywhere = torch.ones_like(is_decision)
+    for function, arguments in ((vtrace, {**data, "lambda_": 0.7}), (upgo_returns, returns)):
+        plain, same = function(**arguments), function(**arguments, is_decision=everywhere)
+        assert torch.equal(torch.stack([*plain]), torch.stack([*same]))
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e6])

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -182,8 +182,10 @@ class RecordingReader:
         shard = self._shards[index]
         return _OpenShard(self.directory / shard.name, shard)
 
-    def read(self, index: int, first: int = 0, length: int | None = None) -> PlayerGameRows:
-        """Return steps of a player game, `length` of them or all that are left.
+    def read(
+        self, index: int, first: int = 0, length: int | None = None, *, groups: Collection[str] = GROUPS
+    ) -> PlayerGameRows:
+        """Return steps of a player game, `length` of them or all that are left, with the arrays of some groups or all.
 
         Raises:
             ValueError: if the game has no such steps.
@@ -198,8 +200,8 @@ class RecordingReader:
         for part in parts:
             start, stop = max(first, part.first), min(first + length, part.first + part.length)
             if start < stop:
-                rows.append(self._opened(part.shard).read(part.place, start - part.first, stop - start))
-        whole = concatenate(rows or [self._opened(parts[0].shard).read(parts[0].place, 0, 0)])
+                rows.append(self._opened(part.shard).read(part.place, start - part.first, stop - start, groups))
+        whole = concatenate(rows or [self._opened(parts[0].shard).read(parts[0].place, 0, 0, groups)])
         return replace(whole, info=self.player_games[index])
 
     def extra(self, index: int) -> Mapping[str, Any]:
@@ -266,20 +268,20 @@ class _OpenShard:
     def _decoded(self, key: str, rows: slice) -> Array:
         return decode(self._parts[key], self._kinds[key], rows)
 
-    def read(self, place: int, first: int, length: int) -> PlayerGameRows:
+    def read(self, place: int, first: int, length: int, groups: Collection[str]) -> PlayerGameRows:
         start = self._first_step[place] + first
         steps = slice(start, start + length)
         rows = {"sample": steps, "result": steps}
         for name, offsets in self._offsets.items():
             rows[name] = slice(int(offsets[steps.start]), int(offsets[steps.stop]))
-        groups: dict[str, dict[str, Array]] = {group: {} for group in GROUPS}
+        arrays: dict[str, dict[str, Array]] = {group: {} for group in GROUPS}
         for key in self._kinds:
             group, _, name = key.partition(".")
-            if name:
-                groups[group][name] = self._decoded(key, rows[group])
+            if name and group in groups:
+                arrays[group][name] = self._decoded(key, rows[group])
         return PlayerGameRows(
             info=self.shard.player_games[place],
             entity_counts=self._decoded("entity_counts", steps),
             decision_counts=self._decoded("decision_counts", steps),
-            **groups,
+            **arrays,
         )

@@ -102,8 +102,8 @@ def repeated_games(demonstrations: Demonstrations) -> frozenset[int]:
     for index, game in enumerate(demonstrations.player_games):
         if alike[_outline(game)] == 1:
             continue
-        seen = demonstrations.read(index).observations
-        digest = hashlib.blake2b(seen.decision_counts.tobytes() + seen.decision["action"].tobytes()).digest()
+        steps = demonstrations.read(index, only_decided=True).observations
+        digest = hashlib.blake2b(steps.decision_counts.tobytes() + steps.decision["action"].tobytes()).digest()
         if (game.player, game.side, digest) in found:
             repeats.append(index)
         found.add((game.player, game.side, digest))

@@ -103,12 +103,24 @@ class DemonstrationStreams:
     def state_dict(self) -> dict[str, Any]:
         """Return where the streams are."""
         positions = [(stream.place, stream.next_step) for stream in self._streams]
-        return {"positions": positions, "next_place": self._next_place}
+        return {"positions": positions, "next_place": self._next_place, "order": self._order()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken.
+
+        Raises:
+            ValueError: if other steps are read, or in another order.
+        """
+        if state.get("order", self._order()) != self._order():
+            raise ValueError(
+                f"the steps were read with seed and share of waits {state['order']}, expected {self._order()}: "
+                "go on with the same, or begin a new run"
+            )
         self._streams = [_Stream(number, *position) for number, position in enumerate(state["positions"])]
         self._next_place = int(state["next_place"])
+
+    def _order(self) -> list[float | None]:
+        return [self._seed, self._wait_share]
 
     def _take(self, stream: _Stream) -> list[_Piece]:
         """Return the stream's next steps, in pieces of one game each."""
@@ -137,7 +149,7 @@ class DemonstrationStreams:
 
     def _open(self, place: int) -> _OpenGame:
         game = self._game_at(place)
-        steps = self._demonstrations.read(game.index)
+        steps = self._demonstrations.read(game.index, only_decided=True)
         gammas = self._discounts ** steps.elapsed_steps[:, None]
         waits, weights = _waits(steps.observations), np.full(game.num_steps, game.weight, np.float32)
         is_read = np.ones(game.num_steps, bool)

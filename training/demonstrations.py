@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agent.action_spec import ActionSpec, FunctionCallSpec
 from agent.game_spec import EntitySpec
 from agent.interface import AgentSpec, PackedObservation
-from envs.recordings import PlayerGameRows, RecordingError, RecordingReader
+from envs.recordings import GROUPS, PlayerGameRows, RecordingError, RecordingReader
 
 Array = NDArray[Any]
 
@@ -114,14 +114,23 @@ class Demonstrations:
         """Return the number of player games."""
         return len(self.player_games)
 
-    def read(self, index: int, first: int = 0, length: int | None = None) -> RecordedSteps:
+    def read(
+        self, index: int, first: int = 0, length: int | None = None, *, only_decided: bool = False
+    ) -> RecordedSteps:
         """Return steps [first, first + length) of a player game, or all from `first` on.
+
+        Args:
+            index: of the player game.
+            first: step to begin with.
+            length: number of steps; None for all that are left.
+            only_decided: leave out what was seen, most of what there is to decode: of the observations, `sample` and
+                `entity` are empty.
 
         Raises:
             ValueError: if the game has no such steps.
             RecordingError: if the shard is damaged.
         """
-        rows = self._reader.read(index, first, length)
+        rows = self._reader.read(index, first, length, groups=("decision", "result") if only_decided else GROUPS)
         last = np.arange(first, first + len(rows)) == self.player_games[index].num_steps - 1
         return RecordedSteps(
             observations=_packed(rows),

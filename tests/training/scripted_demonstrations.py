@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,12 +44,15 @@ class ScriptedDemonstrations:
             for index, length in enumerate(lengths)
         )
 
-    def read(self, index: int, first: int = 0, length: int | None = None) -> RecordedSteps:
+    def read(
+        self, index: int, first: int = 0, length: int | None = None, *, only_decided: bool = False
+    ) -> RecordedSteps:
         num_steps = self.player_games[index].num_steps
         steps = np.arange(num_steps)[first : None if length is None else first + length]
         last = steps == num_steps - 1
+        observations = self._observations(index, steps)
         return RecordedSteps(
-            observations=self._observations(index, steps),
+            observations=replace(observations, sample={}, entity={}) if only_decided else observations,
             rewards=np.stack([np.ones(len(steps)), steps], 1).astype(np.float32),
             elapsed_steps=steps + 1,
             terminated=last,

@@ -140,6 +140,13 @@ def test_streams_go_on_where_they_were(after: int, wait_share: float) -> None:
         np.testing.assert_array_equal(one.observations.decision["action"], other.observations.decision["action"])
 
 
+def test_streams_do_not_go_on_among_other_steps() -> None:
+    state = streams(seed=1).state_dict()
+    for changes in ({"seed": 2}, {"seed": 1, "wait_share": 0.5}):
+        with pytest.raises(ValueError, match=r"seed and share of waits \[1, 1\.0\], expected"):
+            streams(**changes).load_state_dict(state)
+
+
 def test_there_are_no_more_streams_than_games() -> None:
     few = streams((3, 4), num_streams=5)
     assert few.num_streams == 2

@@ -95,6 +95,12 @@ def test_parts_of_a_game_make_the_whole(recording: Path) -> None:
         whole = demonstrations.read(index)
         cut = game.num_steps // 2
         parts = [demonstrations.read(index, 0, cut), demonstrations.read(index, cut)]
+        decided = demonstrations.read(index, only_decided=True)
+        assert not decided.observations.sample
+        assert not decided.observations.entity
+        for name, array in arrays(decided.observations).items():
+            np.testing.assert_array_equal(array, arrays(whole.observations)[name])
+        np.testing.assert_array_equal(decided.rewards, whole.rewards)
         for name, array in arrays(whole.observations).items():
             np.testing.assert_array_equal(np.concatenate([arrays(part.observations)[name] for part in parts]), array)
         for name in ("rewards", "elapsed_steps", "terminated", "truncated"):

@@ -109,7 +109,8 @@ def convert_replays(
         directory: the game's folder; default the one that is found.
         settings: which replays to use and how.
         header: more facts of the whole recording.
-        resume: go on with the recording in the folder; what it has of the same replays is not converted again.
+        resume: go on with the recording in the folder; what it has of the same replays is not converted again, just as
+            a replay that is there under two names.
 
     Raises:
         GameNotFoundError: if there is no game at all.
@@ -220,6 +221,7 @@ class _Converter:
                 load_timeout_seconds=self._settings.load_timeout_seconds,
             )
             self._convert_view(playback, view, {"game": number, **view.facts(), "replay_sha256": sha256})
+            self._recorded[sha256, side] = number
 
     def _reason_against(self, player: Any) -> str:
         """Return why a player's game is not used, "" if it is."""

@@ -229,8 +229,8 @@ def test_a_game_that_fails_is_started_anew(
     fault = {"kind": kind, "at_request": 3, "request": "start_replay"}
     monkeypatch.setenv("STARCRAFT2_STANDIN_FAULTS", json.dumps({"faults": [fault]}))
     paths = [tmp_path / f"copy{number}.SC2Replay" for number in range(2)]
-    for path in paths:
-        path.write_bytes(played.replay.read_bytes())
+    for number, path in enumerate(paths):
+        path.write_bytes(played.replay.read_bytes() + b"more" * number)
     settings = ReplaySettings(load_timeout_seconds=6, request_timeout_seconds=6)
     report = convert_replays(paths, tmp_path / "out", directory=played.folder, settings=settings)
     assert report.skipped == {f"the game failed: {kind}": 2}
@@ -268,8 +268,11 @@ def test_what_is_recorded_is_not_converted_again(played: Played, tmp_path: Path)
     other = ReplaySettings(decisions_per_shard=999)
     with pytest.raises(RecordingError, match="another settings"):
         convert_replays([copy], out, directory=played.folder, settings=other, resume=True)
-    report = convert_replays([played.replay, copy], out, directory=played.folder, settings=settings, resume=True)
-    assert report.skipped == {"recorded already": 2}
+    twin = tmp_path / "twin.SC2Replay"
+    twin.write_bytes(copy.read_bytes())
+    paths = [played.replay, copy, twin]
+    report = convert_replays(paths, out, directory=played.folder, settings=settings, resume=True)
+    assert report.skipped == {"recorded already": 4}
     games = RecordingReader(out).player_games
     assert [(game["game"], game["side"]) for game in games] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 

@@ -70,6 +70,7 @@ class DemonstrationStreams:
         passes: times that every game is read.
         seed: of the orders and draws; without one, games come as given.
         wait_share: share of the steps without any action but the first, which is to wait, that are read.
+        wait_weight: what decisions at such steps count, beside 1 at others.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class DemonstrationStreams:
         passes: int = 1,
         seed: int | None = None,
         wait_share: float = 1.0,
+        wait_weight: float = 1.0,
     ) -> None:
         self._demonstrations, self._games = demonstrations, games
         self._unroll_length, self._reward_weights = unroll_length, reward_weights
         self._discounts = np.broadcast_to(np.asarray(discounts, np.float64), reward_weights.shape)
-        self._num_places, self._seed, self._wait_share = passes * len(games), seed, wait_share
+        self._num_places, self._seed = passes * len(games), seed
+        self._wait_share, self._wait_weight = wait_share, wait_weight
         self.num_streams = min(num_streams, len(games))
         self._orders: dict[int, Array] = {}
         self._streams = [_Stream(number, place=number) for number in range(self.num_streams)]
@@ -152,6 +155,7 @@ class DemonstrationStreams:
         steps = self._demonstrations.read(game.index, only_decided=True)
         gammas = self._discounts ** steps.elapsed_steps[:, None]
         waits, weights = _waits(steps.observations), np.full(game.num_steps, game.weight, np.float32)
+        weights[waits] *= self._wait_weight
         is_read = np.ones(game.num_steps, bool)
         if self._wait_share < 1:
             draws = np.random.default_rng([self._seed or 0, place, 1]).random(game.num_steps)

@@ -33,6 +33,9 @@ class ImitationConfig:
     wait_share: float | None = None
     """Share of the steps at which a player does nothing but wait that are read, each counting so much more; by default
     a quarter, or all for an agent with memory, which must not miss them."""
+    wait_weight: float = 1.0
+    """What decisions at such steps count, beside 1 at others: less makes an agent learn sooner when to order something,
+    and order it too often."""
     held_out_share: float = 0.1
     """Share of the games that are kept to measure on."""
     held_out_steps: int = 20_000
@@ -49,6 +52,8 @@ class ImitationConfig:
             raise ValueError(f"held_out_share must lie between 0 and 1, got {self.held_out_share}")
         if self.wait_share is not None and not 0 < self.wait_share <= 1:
             raise ValueError(f"wait_share must be above 0 and at most 1, got {self.wait_share}")
+        if not 0 < self.wait_weight < math.inf:
+            raise ValueError(f"wait_weight must be positive and finite, got {self.wait_weight}")
         weights = self.outcome_weights
         if len(weights) != 3 or not all(0 <= weight < math.inf for weight in weights) or not any(weights):
             raise ValueError(

@@ -185,6 +185,7 @@ class ImitationRun(SavedRun):
             self.config,
             num_streams=self.imitation.streams,
             unroll_length=_HELD_OUT_UNROLL_LENGTH,
+            wait_weight=self.imitation.wait_weight if has_waits(self.agent) else 1.0,
         )
 
     def _log(self, figures: dict[str, float], metrics: CompositeLogger, report: Callable[[Update], None]) -> None:
@@ -236,8 +237,7 @@ def open_imitation(
         )
         device, num_streams = resolve_device(config.device), min(imitation.streams, len(choice.train))
         learner = ImitationLearner(agent, config.learner, num_streams=num_streams, device=device)
-        waits = agent.spec.action.per_entity or agent.spec.action.function_call is not None
-        wait_share = imitation.wait_share_of(config.agent) if waits else 1.0
+        waits = has_waits(agent)
         streams = _streams(
             demonstrations,
             choice.train,
@@ -246,7 +246,8 @@ def open_imitation(
             unroll_length=imitation.unroll_length,
             passes=imitation.passes,
             seed=config.seed,
-            wait_share=wait_share,
+            wait_share=imitation.wait_share_of(config.agent) if waits else 1.0,
+            wait_weight=imitation.wait_weight if waits else 1.0,
         )
     run = ImitationRun(
         config=config,
@@ -270,6 +271,11 @@ def part_names(config: EnvironmentConfig) -> dict[str, str]:
     from envs.microrts.layout import ACTION_COMPONENTS
 
     return {f"component_{index}": name for index, name in enumerate(ACTION_COMPONENTS)}
+
+
+def has_waits(agent: Agent) -> bool:
+    """Return whether the first choice of an action is to order nothing."""
+    return agent.spec.action.per_entity or agent.spec.action.function_call is not None
 
 
 def _streams(demonstrations: Demonstrations, games: Any, config: TrainConfig, **how: Any) -> DemonstrationStreams:

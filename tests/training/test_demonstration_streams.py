@@ -104,7 +104,7 @@ def test_missing_rows_hold_nothing() -> None:
 def test_a_share_of_the_waits_is_read_and_counts_for_all() -> None:
     """At steps 1, 6, 11, ... somebody acts, unless nobody decides."""
     lengths, share = (400, 300), 0.2
-    settings = {"num_streams": 1, "passes": 2, "seed": 3, "wait_share": share}
+    settings = {"num_streams": 1, "passes": 2, "seed": 3, "wait_share": share, "wait_weight": 0.5}
     batches = read(streams(lengths, **settings))
     found = steps_of(batches)[0]
     acting = {(game, step) for game, length in enumerate(lengths) for step in range(1, length, 5) if step % 3}
@@ -118,7 +118,7 @@ def test_a_share_of_the_waits_is_read_and_counts_for_all() -> None:
         rows = batch.observations.sample[SCALARS].reshape(*batch.loss_mask.shape, 3).astype(int)
         for place in zip(*np.nonzero(batch.loss_mask), strict=True):
             game, step, _ = rows[place]
-            weight = WEIGHTS[game] if (game, step) in acting else WEIGHTS[game] / share
+            weight = WEIGHTS[game] if (game, step) in acting else 0.5 * WEIGHTS[game] / share
             assert batch.weights[place] == pytest.approx(weight)
             assert batch.is_first[place] == (step == 0)
 

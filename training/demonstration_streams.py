@@ -158,9 +158,9 @@ class DemonstrationStreams:
         weights[waits] *= self._wait_weight
         is_read = np.ones(game.num_steps, bool)
         if self._wait_share < 1:
+            waits[0] = False  # a game begins with its first step, whatever is done there
             draws = np.random.default_rng([self._seed or 0, place, 1]).random(game.num_steps)
             is_read = ~waits | (draws < self._wait_share)
-            is_read[0] = True
             weights[waits] /= self._wait_share
         return _OpenGame(
             self._demonstrations,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,16 @@ _WIDTHS = (len(CATEGORY_NAMES), len(VALUE_NAMES), 2, 2)
 
 
 _FIRST_CAPACITY = 1024
+_TAG_COLUMNS = tuple(COLUMN[name] for name in ("tag", "unit_type", "addon_unit_type"))
+
+
+class _Candidates(NamedTuple):
+    """raw_units [N, 46], records [N, fields] and effects [N] (None without any), and the addresses of the three."""
+
+    raw: NDArray[np.int64]
+    values: NDArray[np.float64]
+    effects: NDArray[np.int64] | None
+    addresses: tuple[int, int, int | None]
 
 
 class NativeUnitEncoder:
@@ -76,20 +86,14 @@ class NativeUnitEncoder:
         targets, max_entities = self._addresses(arrays), len(arrays[ENTITY_CLASSES])
         rows = self._reader.read(observation_raw, answer)
         units = self._raw_units(rows)
-        values, count = rows.values, len(units)
-        candidates_at: tuple[int, int, int | None] = (_address(units), rows.addresses[0], None)
-        if observation_raw.effects:
-            found = candidates(units, rows.records(), observation_raw.effects, self._grid)
-            raw, values = np.ascontiguousarray(found.raw.T), np.ascontiguousarray(found.values.T)
-            count = len(raw)
-            candidates_at = (_address(raw), _address(values), _address(found.effects))
-        order = self._order(candidates_at, count, max_entities)
+        found = self._candidates(units, rows, observation_raw.effects)
+        order = self._order(found, max_entities)
         tags = np.zeros(max_entities, np.int64)
         action = last_action or LastAction()
         selected = np.asarray(action.selected_tags, np.int64)
         self._functions["entities"](
             ctypes.addressof(self._about),
-            *candidates_at,
+            *found.addresses,
             _address(order),
             len(order),
             _address(selected),
@@ -99,7 +103,7 @@ class NativeUnitEncoder:
             _address(tags),
         )
         # The C library's sine may differ from NumPy's in the last digit.
-        facing = values[order, FIELD["facing"]]
+        facing = found.values[order, FIELD["facing"]]
         arrays[ENTITY_VALUES][: len(order), VALUE["facing_sine"]] = np.sin(facing)
         arrays[ENTITY_VALUES][: len(order), VALUE["facing_cosine"]] = np.cos(facing)
         write_mask(arrays, len(order))
@@ -126,19 +130,27 @@ class NativeUnitEncoder:
             rows.num_units,
             self._raw_columns,
             len(COLUMN_NAMES),
-            *(COLUMN[name] for name in ("tag", "unit_type", "addon_unit_type")),
+            *_TAG_COLUMNS,
             self._grid.map_height,
             _address(units),
         )
         return units
 
-    def _order(
-        self, candidates_at: tuple[int, int, int | None], num_candidates: int, max_entities: int
-    ) -> NDArray[np.intp]:
-        """Return `entities.entity_order` of candidates, whose raw_units, records and effects are at these addresses."""
+    def _candidates(self, units: NDArray[np.int64], rows: RecordRows, effects: Any) -> _Candidates:
+        """Return `entities.candidates` row by row."""
+        if not effects:
+            return _Candidates(units, rows.values, None, (_address(units), rows.addresses[0], None))
+        found = candidates(units, rows.records(), effects, self._grid)
+        raw, values = np.ascontiguousarray(found.raw.T), np.ascontiguousarray(found.values.T)
+        addresses = _address(raw), _address(values), _address(found.effects)
+        return _Candidates(raw, values, found.effects, addresses)
+
+    def _order(self, found: _Candidates, max_entities: int) -> NDArray[np.intp]:
+        """Return `entities.entity_order` of the candidates."""
+        num_candidates = len(found.raw)
         if num_candidates > len(self._keys):
             self._allocate(2 * num_candidates)
-        raw, _, effects = candidates_at
+        raw, _, effects = found.addresses
         self._functions["order_keys"](
             ctypes.addressof(self._sorting),
             raw,
@@ -157,6 +169,7 @@ def _address(array: NDArray[Any]) -> int:
 
 def _check(targets: list[NDArray[Any]]) -> None:
     for array, (key, dtype), width in zip(targets, _CHECKED, _WIDTHS, strict=True):
-        if array.dtype != dtype or array.shape[1:] != (width,) or not array.flags.c_contiguous:
-            expected = f"a contiguous {np.dtype(dtype)} array of {width} columns"
+        shape = (len(targets[0]), width)
+        if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+            expected = f"a contiguous {np.dtype(dtype)} array {shape}"
             raise ValueError(f"expected {key} as {expected}, got {array.dtype} {array.shape}")

@@ -128,9 +128,10 @@ def test_a_library_that_gives_other_numbers_is_not_used(
 def test_arrays_that_c_cannot_write_into_are_refused(reader: NativeUnitReader) -> None:
     encoder = unit_encoder.unit_encoder(GRID)
     message = frames.observation(np.random.default_rng(0), num_units=2).observation.raw_data
-    for wrong in (np.zeros((8, 2), np.int64), np.zeros((8, 3), np.int32), np.zeros((2, 8), np.int32).T):
+    wrong_shapes = [np.zeros(shape, np.int32) for shape in ((8, 3), (7, 2))]
+    for wrong in (np.zeros((8, 2), np.int64), np.zeros((2, 8), np.int32).T, *wrong_shapes):
         arrays = {**entity_arrays(8), "entity_positions": wrong}
-        with pytest.raises(ValueError, match="expected entity_positions as a contiguous int32 array of 2 columns"):
+        with pytest.raises(ValueError, match=r"expected entity_positions as a contiguous int32 array \(8, 2\)"):
             encoder.encode(message, arrays, None)
 
 

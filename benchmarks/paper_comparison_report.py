@@ -118,7 +118,7 @@ def _map(results: Results, game_map: str) -> list[str]:
         lines += table(
             [
                 "costs", "encoder parameters", "encoder MFLOP",
-                "agent MFLOP", "training steps/s", "acting steps/s", "training step, peak MiB",
+                "agent MFLOP", "training steps a core-second", "acting steps a core-second", "training step, peak MiB",
             ],
             [_cost_row(name, each) for name, each in costs["variants"].items()],
         )  # fmt: skip

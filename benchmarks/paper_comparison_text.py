@@ -38,6 +38,8 @@ HOW_COUNTED = """\
 * **Short lists.** Latents cost the same however short a list is, so Perceiver IO saves nothing on a few units; the
   picture shows from where on it does. The large map is the one with the longest lists, which is none of the widest:
   on the maps of 32 x 32 and 64 x 64 cells there are 14 to 26 units. `wide` is chambers32x32, the fullest of them.
+* **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
+  backward, and an acting step on 32 observations at once.
 * **Intervals.** *Over seeds*: Student's for a mean, Welch's for a difference, of one mean win rate for each seed. It
   says whether other trainings would come out alike, and is wide with three seeds. *Over games*: for these very agents,
   only the games are left to chance. For one AI: Wilson's, the games of all seeds together.

@@ -146,7 +146,7 @@ def run_cell(directory: Path, cell: Cell, budget: Budget) -> str:
     if (folder / CELL_FILE).exists():
         return "done before"
     torch.set_num_threads(1)
-    begin = time.monotonic()
+    begin, work = time.monotonic(), time.process_time()
     lessons = Lessons(directory / RECORDINGS / cell.map, cell.map, budget)
     learner = train(lessons, cell)
     streams = lessons.held_out()
@@ -160,6 +160,7 @@ def run_cell(directory: Path, cell: Cell, budget: Budget) -> str:
         "evaluation": evaluation,
         "training_seconds": trained - begin,
         "evaluation_seconds": time.monotonic() - trained,
+        "core_seconds": time.process_time() - work,
         "machine": machine_info(),
     }
     write_json(folder / CELL_FILE, result)
@@ -185,7 +186,8 @@ def train(lessons: Lessons, cell: Cell) -> ImitationLearner:
 def evaluate(agent: Agent, cell: Cell, budget: Budget) -> list[dict[str, Any]]:
     """Return a row for each AI, both sides together; all variants of a seed meet the same games."""
     players = {cell.variant: AgentContestant(agent)}
-    config = EvaluationConfig(opponents=budget.opponents, games=budget.games, max_steps=budget.max_steps)
+    games = budget.evaluation_games_on(cell.map)
+    config = EvaluationConfig(opponents=budget.opponents, games=games, max_steps=budget.max_steps)
     matches = plan_matches(MicroRTSConfig(map_path=MAPS[cell.map].path), config, players, seed=cell.seed)
     results = match_results(matches, [batch.run(players) for batch in matches])
     return [result.to_row() for result in both_sides(results)]

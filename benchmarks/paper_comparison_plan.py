@@ -20,6 +20,8 @@ class GameMap:
     """Of the recorded games."""
     passes_share: float = 1.0
     """Of the passes over them."""
+    evaluation_share: float = 1.0
+    """Of the games against each AI."""
     trained: bool = True
     """Without, only the lengths of its lists are of interest."""
 
@@ -28,7 +30,9 @@ MAPS = {
     "small": GameMap(path="maps/8x8/basesWorkers8x8A.xml"),
     # The large maps of the game have few units (14 to 26 in the mean on its maps of 32 x 32 and 64 x 64 cells): what is
     # large here is the list, which is longest on this map. Its games have 8 times the steps with 20 times the orders.
-    "large": GameMap(path="maps/16x16/EightBasesWorkers16x16.xml", games_share=0.1, passes_share=0.3),
+    "large": GameMap(
+        path="maps/16x16/EightBasesWorkers16x16.xml", games_share=0.1, passes_share=0.3, evaluation_share=0.25
+    ),
     # Of 32 x 32 and 64 x 64 cells, the one with the longest lists.
     "wide": GameMap(path="maps/chambers32x32.xml", trained=False),
 }
@@ -105,6 +109,10 @@ class Budget:
     def games_on(self, name: str) -> int:
         """Return the recorded games of each pair on a map."""
         return max(1, round(self.recorded_games * MAPS[name].games_share))
+
+    def evaluation_games_on(self, name: str) -> int:
+        """Return the games against each AI on a map."""
+        return max(2, round(self.games * MAPS[name].evaluation_share))
 
     def passes_on(self, name: str) -> int:
         """Return the passes over a map's recording."""

@@ -64,8 +64,8 @@ def _what_was_run(results: Results) -> list[str]:
             f"Each training: what the winners did in games of {', '.join(budget['players'])} among themselves (of",
             f"whose orders {budget['random_orders']:.0%} were replaced by random ones once they were recorded), in",
             f"batches of {budget['streams']} times {budget['unroll_length']} steps.",
-            f"Each evaluation: {budget['games']} games against each of {', '.join(budget['opponents'])}, half of them",
-            f"on each side, at most {budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
+            f"Each evaluation: games against {', '.join(budget['opponents'])}, half of them on each side, at most",
+            f"{budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
         ),
     ]
     missing = [
@@ -106,7 +106,7 @@ def _map(results: Results, game_map: str) -> list[str]:
         "",
         *paragraph(
             f"`{MAPS[game_map].path}`: {budget.passes_on(game_map)} passes over {budget.games_on(game_map)} games of",
-            f"each pair. {_lengths(costs)}",
+            f"each pair, {budget.evaluation_games_on(game_map)} games against each AI. {_lengths(costs)}",
         ),
     ]
     if trained:
@@ -192,11 +192,8 @@ def _reproduce(results: Results) -> list[str]:
         "when it began; costs are compared side by side in one process, so that other work falls on all of them alike.",
     ]
     if seconds:
-        mean = statistics.fmean(seconds)
-        whole = mean * len(TRAINED_MAPS) * len(VARIANTS) * max(3, len(results.plan["seeds"])) / 3600
         sentences.append(
-            f"A training and its evaluation took {mean / 60:.1f} minutes in the mean; at that rate the whole "
-            f"comparison takes {whole:.0f} hours."
+            f"A training and its evaluation took {statistics.fmean(seconds) / 60:.1f} minutes in the mean."
         )
     return [*lines, *paragraph(*sentences)]
 

@@ -40,7 +40,6 @@ from training.record_command import RecordOptions, record
 
 NOT_BEGUN = "not begun: the minutes are over"
 _ACTING_GAMES = 32
-_GAMES_PER_SHARD = 4  # games on large maps take long: what an interruption loses
 _STEPS_INTO_GAMES = 300
 _COST_SECONDS = 60.0
 
@@ -56,7 +55,7 @@ def record_map(directory: Path, game_map: str, budget: Budget, *, lists_only: bo
             games=budget.recorded_games_for_lists if lists_only else budget.games_on(game_map),
             max_steps=budget.max_steps,
             random_orders=budget.random_orders,
-            games_per_shard=_GAMES_PER_SHARD,
+            games_per_shard=MAPS[game_map].games_per_shard,
             resume=output.exists(),
         )
     )

@@ -22,6 +22,8 @@ class GameMap:
     """Of the passes over them."""
     evaluation_share: float = 1.0
     """Of the games against each AI."""
+    games_per_shard: int = 16
+    """Of the recording: games that an interruption loses."""
     trained: bool = True
     """Without, only the lengths of its lists are of interest."""
 
@@ -31,10 +33,14 @@ MAPS = {
     # The large maps of the game have few units (14 to 26 in the mean on its maps of 32 x 32 and 64 x 64 cells): what is
     # large here is the list, which is longest on this map. Its games have 8 times the steps with 20 times the orders.
     "large": GameMap(
-        path="maps/16x16/EightBasesWorkers16x16.xml", games_share=0.1, passes_share=0.3, evaluation_share=0.25
+        path="maps/16x16/EightBasesWorkers16x16.xml",
+        games_share=0.1,
+        passes_share=0.3,
+        evaluation_share=0.25,
+        games_per_shard=4,
     ),
     # Of 32 x 32 and 64 x 64 cells, the one with the longest lists.
-    "wide": GameMap(path="maps/chambers32x32.xml", trained=False),
+    "wide": GameMap(path="maps/chambers32x32.xml", games_per_shard=4, trained=False),
 }
 TRAINED_MAPS = tuple(name for name, game_map in MAPS.items() if game_map.trained)
 

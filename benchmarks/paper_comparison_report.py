@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
@@ -27,6 +27,7 @@ from paper_comparison_text import (
 )
 
 PAGE, PICTURES = "paper_comparison.md", "images"
+_ALMOST_NEVER = 0.05
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -54,16 +55,15 @@ def page(results: Results) -> str:
 def _what_was_run(results: Results) -> list[str]:
     budget, maps, seeds = results.plan["budget"], results.plan["maps"], results.plan["seeds"]
     done = sum(len(trained.seeds) for variants in results.trained.values() for trained in variants.values())
-    wanted = len(TRAINED_MAPS) * len(VARIANTS) * max(3, len(seeds))
-    part = "The whole comparison" if done >= wanted else f"A part, {done} of the {wanted} trainings of the whole"
     lines = [
         "## What was run",
         "",
         *paragraph(
-            f"{part}: {', '.join(f'{name} ({MAPS[name].path})' for name in maps)}, seeds {', '.join(map(str, seeds))}.",
-            f"Each training: what the winners did in games of {', '.join(budget['players'])} among themselves (of",
-            f"whose orders {budget['random_orders']:.0%} were replaced by random ones once they were recorded), in",
-            f"batches of {budget['streams']} times {budget['unroll_length']} steps.",
+            f"{done} trainings, on {', '.join(f'{name} ({MAPS[name].path})' for name in maps)}, from the seeds",
+            f"{', '.join(map(str, seeds))}. The whole is {len(VARIANTS)} variants on {len(TRAINED_MAPS)} maps from at",
+            f"least three seeds. Each training: what the winners did in games of {', '.join(budget['players'])} among",
+            f"themselves (of whose orders {100 * budget['random_orders']:g} % were replaced by random ones once they",
+            f"were recorded), in batches of {budget['streams']} times {budget['unroll_length']} steps.",
             f"Each evaluation: games against {', '.join(budget['opponents'])}, half of them on each side, at most",
             f"{budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
         ),
@@ -114,6 +114,7 @@ def _map(results: Results, game_map: str) -> list[str]:
         header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
         header += ["held-out accuracy, %", "held-out cross-entropy"]
         lines += table(header, [_win_row(name, each, opponents) for name, each in trained.items()])
+        lines += _decided(trained, opponents)
     if costs and SPEED in costs["variants"][PERCEIVER]:
         lines += table(
             [
@@ -132,6 +133,19 @@ def _lengths(costs: dict[str, dict[str, float]] | None) -> str:
     return (
         f"Recorded lists hold {lengths['mean']:.1f} units in the mean, {lengths['percentile_90']:.0f} at the 90th "
         f"percentile, {lengths['largest']:.0f} at most."
+    )
+
+
+def _decided(trained: Mapping[str, Trained], opponents: Sequence[str]) -> list[str]:
+    """Return which AIs tell nothing, as all variants win almost always or almost never."""
+    rates = {name: [each.against(name).win_rate for each in trained.values()] for name in opponents}
+    decided = [name for name, of in rates.items() if max(of) < _ALMOST_NEVER or min(of) > 1 - _ALMOST_NEVER]
+    if not decided:
+        return []
+    return paragraph(
+        f"Against {', '.join(decided)} every variant wins less than {100 * _ALMOST_NEVER:g} % or more than",
+        f"{100 - 100 * _ALMOST_NEVER:g} % of the games: variants can differ in the mean only by what they do",
+        "against the others.",
     )
 
 

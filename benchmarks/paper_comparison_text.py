@@ -34,7 +34,7 @@ HOW_COUNTED = """\
   answers one query for each unit; the others' outputs are the embeddings. Multiplications and additions count apart;
   softmax, norms and lookups do not count. torch counts (`benchmarks/flops.py`), and a test holds it to the formulas.
   Agent FLOPs are those of the learner's forward pass for a recorded observation, with the queries that the agent really
-  asks.
+  asks, as a CPU does it: there some linear maps are folded into each other where latents or inducing points are few.
 * **Short lists.** Latents cost the same however short a list is, so Perceiver IO saves nothing on a few units; the
   picture shows from where on it does. The large map is the one with the longest lists, which is none of the widest:
   on the maps of 32 x 32 and 64 x 64 cells there are 14 to 26 units. `wide` is chambers32x32, the fullest of them.

@@ -209,7 +209,8 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [60, 59, 61]})
     (tmp_path / "docs").mkdir()
     text = report.write_page(tmp_path / "run", tmp_path / "docs").read_text()
-    assert "6 of the 72 trainings" in text
+    assert "6 trainings, on small" in text
+    assert "every variant wins" not in text
     assert "anything on large" in text
     assert "deep_sets on small" in text
     assert " transformer on small" not in text
@@ -245,6 +246,12 @@ def test_a_verdict_is_no_better_than_its_interval(
     text = report.page(report.read_results(tmp_path))
     assert verdict in next(line for line in text.splitlines() if "perceiver_32 minus transformer, small" in line)
     assert "**more than a third**" in text
+
+
+def test_the_page_names_the_ais_that_tell_nothing(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [98, 100], plan.TRANSFORMER: [99, 97]})
+    text = report.page(report.read_results(tmp_path))
+    assert "Against CoacAI, LightRush every variant wins less than 5 % or more than 95 % of the games" in text
 
 
 def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from common import machine_info, versions
 from paper_comparison_cells import CellJob, measure_costs, record_map
 from paper_comparison_plan import MAPS, PERCEIVER, TINY, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget, plan_cells
-from paper_comparison_results import open_run
+from paper_comparison_results import RECORDINGS, open_run
 
 from training.evaluation_workers import run_jobs
 
@@ -48,10 +48,9 @@ def main() -> int:
     for number, (index, told) in enumerate(done, 1):
         print(f"{number}/{len(cells)} {cells[index].path}: {told}", flush=True)
     for name in MAPS:  # last, when no training disturbs the clock
-        lists_only = name not in options.maps
-        if lists_only:
+        if not (options.output / RECORDINGS / name).exists():
             record_map(options.output, name, budget, lists_only=True)
-        measure_costs(options.output, name, budget, lists_only=lists_only)
+        measure_costs(options.output, name, budget)
     return 0
 
 

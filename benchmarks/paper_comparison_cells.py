@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,8 +21,8 @@ from paper_comparison_costs import (
     length_statistics,
     steps_per_second,
 )
-from paper_comparison_plan import MAPS, PERCEIVER, VARIANTS, Budget, Cell
-from paper_comparison_results import CELL_FILE, CELLS, COSTS, LISTS, RECORDINGS, SPEED
+from paper_comparison_plan import MAPS, VARIANTS, Budget, Cell
+from paper_comparison_results import CELL_FILE, CELLS, COSTS, LISTS, RECORDINGS, SPEED, recording_of
 
 from agent import Agent
 from training.config import EvaluationConfig
@@ -194,22 +193,22 @@ def evaluate(agent: Agent, cell: Cell, budget: Budget) -> list[dict[str, Any]]:
     return [result.to_row() for result in both_sides(results)]
 
 
-def measure_costs(directory: Path, game_map: str, budget: Budget, *, lists_only: bool = False) -> None:
+def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:
     """Write the lists' lengths of a map and what each variant costs on them, unless that was done.
 
-    Without trainings, that is the encoder's operations alone.
+    Where nothing is ever trained, that is the encoder's operations alone.
     """
     file = directory / COSTS / f"{game_map}.json"
-    if file.exists() and (lists_only or SPEED in json.loads(file.read_text(encoding="utf-8"))["variants"][PERCEIVER]):
+    if file.exists():
         return
     torch.set_num_threads(1)
-    lessons = Lessons(directory / (LISTS if lists_only else RECORDINGS) / game_map, game_map, budget)
+    lessons = Lessons(recording_of(directory, game_map), game_map, budget)
     lengths = [lessons.demonstrations.read(game.index).observations.entity_counts for game in lessons.choice.train]
     found = length_statistics(lengths)
     variants = {
-        name: {"encoder_flops": encoder_flops(config, round(found["mean"]))} for name, config in VARIANTS.items()
+        name: {"encoder_flops": float(encoder_flops(config, round(found["mean"])))} for name, config in VARIANTS.items()
     }
-    if not lists_only:
+    if MAPS[game_map].trained:
         for name, measured in _measured(directory, lessons, game_map).items():
             variants[name].update(measured)
     write_json(file, {"lengths": found, "variants": variants, "machine": machine_info()})

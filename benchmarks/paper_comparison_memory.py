@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from paper_comparison_cells import Lessons
 from paper_comparison_plan import TRAINED_MAPS, VARIANTS, Budget
-from paper_comparison_results import PLAN_FILE, RECORDINGS
+from paper_comparison_results import PLAN_FILE, recording_of
 from peak_memory import peak_mebibytes
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     plan = json.loads((options.run / PLAN_FILE).read_text(encoding="utf-8"))
-    lessons = Lessons(options.run / RECORDINGS / options.map, options.map, Budget.from_dict(plan["budget"]))
+    lessons = Lessons(recording_of(options.run, options.map), options.map, Budget.from_dict(plan["budget"]))
     learner = lessons.learner(options.variant, seed=0)
     batch = lessons.typical_batch()
     learner.update(batch)

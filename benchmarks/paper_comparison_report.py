@@ -45,7 +45,7 @@ def page(results: Results) -> str:
     lines = [HEAD, *_what_was_run(results), *_bars(results)]
     if results.trained:
         lines += [f"![Mean win rate of each variant]({PICTURES}/paper_comparison_win_rates.png)", ""]
-    for game_map in results.plan["maps"]:
+    for game_map in TRAINED_MAPS:
         lines += _map(results, game_map)
     lines += _ablations(results)
     lines += [HOW_COUNTED, *_reproduce(results)]
@@ -101,14 +101,13 @@ def _bars(results: Results) -> list[str]:
 def _map(results: Results, game_map: str) -> list[str]:
     trained, costs = results.trained.get(game_map, {}), results.costs.get(game_map)
     budget = Budget.from_dict(results.plan["budget"])
-    lines = [
-        f"## The {game_map} map",
-        "",
-        *paragraph(
-            f"`{MAPS[game_map].path}`: {budget.passes_on(game_map)} passes over {budget.games_on(game_map)} games of",
-            f"each pair, {budget.evaluation_games_on(game_map)} games against each AI. {_lengths(costs)}",
-        ),
-    ]
+    training = "nothing was trained here yet."
+    if trained:
+        training = (
+            f"{budget.passes_on(game_map)} passes over {budget.games_on(game_map)} games of each pair, "
+            f"{budget.evaluation_games_on(game_map)} games against each AI."
+        )
+    lines = [f"## The {game_map} map", "", *paragraph(f"`{MAPS[game_map].path}`: {training} {_lengths(costs)}")]
     if trained:
         opponents = results.plan["budget"]["opponents"]
         header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
@@ -128,7 +127,7 @@ def _map(results: Results, game_map: str) -> list[str]:
 
 def _lengths(costs: dict[str, dict[str, float]] | None) -> str:
     if not costs:
-        return "Nothing was measured here yet."
+        return ""
     lengths = costs["lengths"]
     return (
         f"Recorded lists hold {lengths['mean']:.1f} units in the mean, {lengths['percentile_90']:.0f} at the 90th "

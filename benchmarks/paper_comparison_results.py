@@ -24,7 +24,7 @@ from training.statistics import WinRate
 PLAN_FILE, CELL_FILE = "plan.json", "cell.json"
 CELLS, COSTS, RECORDINGS, LISTS = "cells", "costs", "recordings", "recordings_for_lists"
 SPEED = "training_steps_per_second"
-"""Of a variant's costs, there where trainings were measured and not only lists."""
+"""Of a variant's costs, there where more than the encoder's operations was measured."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,12 @@ def open_run(
     plan["maps"] = [name for name in MAPS if name in (*plan["maps"], *maps)]
     plan["seeds"] = sorted({*plan["seeds"], *seeds})
     write_json(file, plan)
+
+
+def recording_of(directory: Path, game_map: str) -> Path:
+    """Return the recording of a map that costs are measured on: that of the trainings, if there is one."""
+    recording = directory / RECORDINGS / game_map
+    return recording if recording.exists() else directory / LISTS / game_map
 
 
 def read_results(directory: Path) -> Results:

@@ -134,21 +134,21 @@ def test_a_map_gets_its_share_of_the_budget(cells: ModuleType, plan: ModuleType)
     assert cells.Lessons(Path(), "large", budget).config.passes == 3
 
 
-def test_of_a_map_without_trainings_only_lists_are_measured(
+def test_where_nothing_is_trained_only_the_encoder_is_measured_and_once(
     cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
 
     def measure(directory: Path, lessons: Any, game_map: str) -> dict[str, dict[str, float]]:
-        measured.append(game_map)
+        measured.append((game_map, lessons.demonstrations.directory.parent.name))
         return {name: {"training_steps_per_second": 1.0} for name in plan.VARIANTS}
 
     monkeypatch.setattr(cells, "_measured", measure)
-    budget = plan.Budget(passes=2, streams=4, unroll_length=5)
-    for lists_only in (True, True, False, False):
-        cells.measure_costs(tmp_path, "small", budget, lists_only=lists_only)
-    assert measured == ["small"], "once trained on, what was measured of lists alone is measured again, and once"
-    costs = json.loads((tmp_path / "costs" / "small.json").read_text())
+    (tmp_path / "recordings" / "small").mkdir(parents=True)
+    for name in ("small", "large", "wide", "small"):
+        cells.measure_costs(tmp_path, name, plan.Budget(passes=2, streams=4, unroll_length=5))
+    assert measured == [("small", "recordings"), ("large", "recordings_for_lists")]
+    costs = json.loads((tmp_path / "costs" / "wide.json").read_text())
     assert costs["lengths"]["mean"] == 4.0
     assert set(costs["variants"]) == set(plan.VARIANTS)
     ours, theirs = (costs["variants"][name]["encoder_flops"] for name in (plan.PERCEIVER, plan.TRANSFORMER))

@@ -56,7 +56,7 @@ def draw_win_rates(results: Results, path: Path) -> None:
     maps = list(results.trained)
     most = max((len(variants) for variants in results.trained.values()), default=1)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 1.2 + 0.32 * most), dpi=110, layout="constrained")
+        figure = Figure(figsize=(8, 1.3 + 0.3 * most), dpi=110, layout="constrained")
         for axes, game_map in zip(figure.subplots(1, max(1, len(maps)), squeeze=False)[0], maps, strict=False):
             _draw_map(axes, results, game_map)
         _save(figure, path)
@@ -71,7 +71,7 @@ def _draw_map(axes: Any, results: Results, game_map: str) -> None:
         if len(trained.means) > 1:
             axes.plot([100 * mean.low, 100 * mean.high], [row, row], color=colour, linewidth=1.5)
     axes.set_yticks(range(len(variants)), list(variants))
-    axes.invert_yaxis()
+    axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.set(xlabel="mean win rate over the AIs, %", title=game_map)
     axes.grid(axis="x", linewidth=0.6)
 

@@ -68,6 +68,14 @@ def _what_was_run(results: Results) -> list[str]:
             f"{budget['max_steps']:,} steps, actions drawn from the policy; a draw is no win.",
         ),
     ]
+    whole = Budget().to_dict()
+    changed = [
+        f"{name.replace('_', ' ')} {value} in place of {whole[name]}"
+        for name, value in budget.items()
+        if value != whole[name]
+    ]
+    if changed:
+        lines += paragraph(f"This run was given less than the command gives by itself: {', '.join(changed)}.")
     missing = [
         f"{variant} on {game_map}"
         for game_map in TRAINED_MAPS

@@ -183,7 +183,7 @@ def test_lengths_are_summed_up(costs: ModuleType) -> None:
 
 def write_run(directory: Path, plan: ModuleType, wins: dict[str, list[int]], flops: float = 8.0e6) -> None:
     """Write what a run on the small map leaves, with so many wins of 100 against each AI in the seeds 1, 2, ..."""
-    budget = plan.Budget(opponents=("CoacAI", "LightRush"), games=100)
+    budget = plan.Budget(opponents=("CoacAI", "LightRush"), games=100, passes=5)
     machine = {"processor": "abacus", "usable_cores": 2, "load_average": [0.5, 0.5, 0.5]}
     described = {"budget": budget.to_dict(), "maps": ["small"], "seeds": [1, 2, 3], "machine": machine}
     (directory / "costs").mkdir(parents=True)
@@ -211,6 +211,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     text = report.write_page(tmp_path / "run", tmp_path / "docs").read_text()
     assert "6 trainings, on small" in text
     assert "every variant wins" not in text
+    assert "passes 5 in place of 10" in " ".join(text.split())
     assert "anything on large" in text
     assert "deep_sets on small" in text
     assert " transformer on small" not in text
@@ -218,7 +219,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     assert f"| perceiver_32 | 3 | 61 (55-66) | 61 (55-66) | {means} |" in text
     assert "| perceiver_32 | 1,000 | 8.00 | 20.00 | 1,234 | 2,345 | 99 |" in text
     assert (
-        "`maps/8x8/basesWorkers8x8A.xml`: 10 passes over 100 games of each pair, 100 games against each AI."
+        "`maps/8x8/basesWorkers8x8A.xml`: 5 passes over 100 games of each pair, 100 games against each AI."
         in " ".join(text.split())
     )
     assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text

@@ -20,7 +20,7 @@ README = read_page("README.md")
 PAGES = ["README.md", "perceiver_io/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 TIMEOUT_SECONDS = 170
 
-RECIPES = ("microrts_8x8", "microrts_16x16")  # half an hour of training and more; the recipe `tiny` takes their place
+RECIPES = ("microrts_8x8", "microrts_16x16", "microrts_16x16_1gpu")  # half an hour of training and more; the recipe `tiny` takes their place
 FEW_GAMES = ["--games", "1", "--max-steps", "50", "--workers", "1"]
 FEW_STEPS = ["--total-steps", "200", "--evaluation.games", "1"]
 NO_ACTORS = ["--actors", "0", "--actors.games-per-actor", "4"]
@@ -30,6 +30,8 @@ APPENDED = {
     "train --recipe microrts_16x16": [*FEW_STEPS, *NO_MATCHES],
     "train --recipe microrts_8x8": [*FEW_STEPS, *NO_ACTORS, *NO_MATCHES],
     "train --run-dir runs/a --resume auto": [*FEW_STEPS, *NO_ACTORS, *NO_MATCHES, "--total-steps", "1000"],
+    "record": ["--games", "2", "--max-steps", "60", "--workers", "1", "--map", "maps/8x8/basesWorkers8x8A.xml"],
+    "imitate": ["--passes", "1", *NO_MATCHES],
     "evaluate": FEW_GAMES,
     "watch": ["--max-steps", "50"],
 }
@@ -54,7 +56,8 @@ def commands_of(program: str) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("readme")
-    (path / "examples").symlink_to(ROOT / "examples")
+    for name in ("examples", "checkpoints"):
+        (path / name).symlink_to(ROOT / name)
     return path
 
 

@@ -20,7 +20,8 @@ README = read_page("README.md")
 PAGES = ["README.md", "perceiver_io/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 TIMEOUT_SECONDS = 170
 
-RECIPES = ("microrts_8x8", "microrts_16x16", "microrts_16x16_1gpu")  # half an hour of training and more; the recipe `tiny` takes their place
+# Minutes of training and more; the recipe `tiny` takes their place.
+RECIPES = ("microrts_8x8", "microrts_16x16", "microrts_16x16_1gpu")
 FEW_GAMES = ["--games", "1", "--max-steps", "50", "--workers", "1"]
 FEW_STEPS = ["--total-steps", "200", "--evaluation.games", "1"]
 NO_ACTORS = ["--actors", "0", "--actors.games-per-actor", "4"]

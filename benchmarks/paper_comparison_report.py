@@ -16,13 +16,14 @@ from pathlib import Path
 from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
 from paper_comparison_plots import draw_flops, draw_win_rates
 from paper_comparison_results import SPEED, Results, Trained, read_results
-from paper_comparison_statistics import mean_over_seeds
+from paper_comparison_statistics import difference_over_seeds
 from paper_comparison_text import (
     ABLATION_PAIRS,
     HEAD,
     HOW_COUNTED,
     paragraph,
     verdict_on_flops,
+    verdict_on_speed,
     verdict_on_win_rate,
 )
 
@@ -103,6 +104,8 @@ def _bars(results: Results) -> list[str]:
         rows.append((f"mean win rate, {PERCEIVER} minus {TRANSFORMER}, {game_map} map", *verdict_on_win_rate(found)))
     for game_map, costs in results.costs.items():
         rows.append((f"encoder FLOPs at the {game_map} map's mean list length", *verdict_on_flops(costs)))
+        if SPEED in costs["variants"][PERCEIVER]:
+            rows.append((f"training speed on the {game_map} map", *verdict_on_speed(costs, SPEED)))
     return ["## What holds", "", *table(["claim", "found", "verdict"], rows)]
 
 
@@ -161,12 +164,8 @@ def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]
     for opponent in opponents:
         rate = trained.against(opponent)
         cells.append(f"{100 * rate.win_rate:.0f} ({100 * rate.low:.0f}-{100 * rate.high:.0f})")
-    accuracy, entropy = (mean_over_seeds(trained.held_out[key]) for key in ("accuracy", "cross_entropy"))
-    figures = [
-        trained.mean.percent(),
-        accuracy.percent(),
-        f"{entropy.value:.3f} ({entropy.low:.3f} to {entropy.high:.3f})",
-    ]
+    accuracy, entropy = (statistics.fmean(trained.held_out[key]) for key in ("accuracy", "cross_entropy"))
+    figures = [trained.mean.percent(), f"{100 * accuracy:.1f}", f"{entropy:.3f}"]
     return [name, str(len(trained.seeds)), *cells, *figures]
 
 
@@ -188,12 +187,20 @@ def _ablations(results: Results) -> list[str]:
         for text, with_it, without in ABLATION_PAIRS:
             found = results.difference(game_map, with_it, without)
             if found is not None:
-                rows.append((game_map, text, found[0].percent(), found[1].percent()))
+                accuracy = [results.trained[game_map][name].held_out["accuracy"] for name in (with_it, without)]
+                figures = (*found, difference_over_seeds(*accuracy))
+                rows.append((game_map, text, *(figure.percent() for figure in figures)))
     if not rows:
         names = ", ".join((*LATENTS, *ABLATIONS))
         return ["## Ablations", "", *paragraph(f"Not run yet: {names}. The command below runs them.")]
-    header = ["map", "what", "points, 95 % over seeds", "95 % over games"]
-    return ["## Ablations", "", "Difference of mean win rates, with minus without.", "", *table(header, rows)]
+    header = [
+        "map",
+        "what",
+        "win rate, points (95 % over seeds)",
+        "(95 % over games)",
+        "held-out accuracy (over seeds)",
+    ]
+    return ["## Ablations", "", "Differences, with minus without, in points of percent.", "", *table(header, rows)]
 
 
 def _reproduce(results: Results) -> list[str]:

@@ -87,3 +87,9 @@ def verdict_on_flops(costs: dict[str, Any]) -> tuple[str, str]:
     share, units = ours / theirs, costs["lengths"]["mean"]
     figures = f"{ours / 1e6:.2f} of {theirs / 1e6:.2f} MFLOP at {units:.0f} units, a share of {share:.2f}"
     return figures, "**at most a third**" if share <= SHARE_OF_FLOPS else "**more than a third**"
+
+
+def verdict_on_speed(costs: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return figures and verdict on how many times the transformer's speed ours is."""
+    ours, theirs = (costs["variants"][variant][name] for variant in (PERCEIVER, TRANSFORMER))
+    return f"{ours:,.0f} against {theirs:,.0f} steps a core-second", f"{ours / theirs:.1f} times the transformer's"

@@ -2,6 +2,7 @@
 
     checkpoints/000000012000/weights.safetensors    the model's parameters and buffers
                              training_state.pt      optimiser, schedule, random states, counters: tensors and plain data
+                                                    (not in what `perceiver-star export` writes)
                              metadata.json          versions, step, game, layouts, agent config, file sizes
                              SHA256SUMS             checked when loading, and by `sha256sum --check SHA256SUMS`
     checkpoints/latest -> 000000012000

@@ -22,7 +22,7 @@ from training.recording_job import RecordingJob
 from training.run import environment_spec
 
 STOPPING = "stopping; complete shards stay, once more ends at once\n"
-_SECONDS_PER_GAME_STEP = 0.25  # two AIs that search take up to a fifth of a second
+_SECONDS_PER_GAME_STEP = 0.25  # of two AIs, each of which may search for a tenth of a second
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,15 +54,13 @@ class RecordedDecision:
 
     Attributes:
         observation: padded arrays by key, the mask of functions included; the mask allows the function decided on.
-        call: int64 [6 + K].
-        is_order: False where the player waited, or did what is no legal call.
+        call: int64 [6 + K]; of no_op where the player waits.
         game_loop: when.
-        left_out: why an action is no legal call, "" where there is none or it is one.
+        left_out: why what the player did is no legal call, "" where it is one; `call` tells nothing then but its delay.
     """
 
     observation: dict[str, NDArray[Any]]
     call: NDArray[np.int64]
-    is_order: bool
     game_loop: int
     left_out: str = ""
 
@@ -143,7 +141,7 @@ class Playback:
             mask[call[0]] = 1
             observation[ACTION_MASK] = mask
             last = last_action(call, seen.tags)
-            yield RecordedDecision(observation, call, bool(call[0]), seen.game_loop, left_out)
+            yield RecordedDecision(observation, call, seen.game_loop, left_out)
 
     def _begin(self) -> Any:
         self._process.request(

@@ -40,7 +40,7 @@ def player_game_rows(
     final_reward: float | None,
     extra: Mapping[str, Any] | None = None,
 ) -> PlayerGameRows:
-    """Return consecutive steps of a player's game; steps without an order have no decision.
+    """Return consecutive steps of a player's game; waiting is a decision, what is no legal call is none.
 
     Args:
         decisions: what was seen and decided, at least one.
@@ -50,8 +50,8 @@ def player_game_rows(
     """
     observations = [decision.observation for decision in decisions]
     counts = np.asarray([int(observation[ENTITY_MASK].sum()) for observation in observations], np.int64)
-    ordered = [decision for decision in decisions if decision.is_order]
-    masks = [decision.observation[ACTION_MASK] for decision in ordered]
+    legal = [decision for decision in decisions if not decision.left_out]
+    masks = [decision.observation[ACTION_MASK] for decision in legal]
     mask_size, call_size = len(observations[0][ACTION_MASK]), len(decisions[0].call)
     rewards = np.zeros((len(decisions), 1), np.float32)
     rewards[-1] = final_reward or 0
@@ -63,16 +63,15 @@ def player_game_rows(
             key: np.concatenate([each[key][:count] for each, count in zip(observations, counts, strict=True)])
             for key in ENTITY_ROW_KEYS
         },
-        decision_counts=np.asarray([decision.is_order for decision in decisions], np.int64),
+        decision_counts=np.asarray([not decision.left_out for decision in decisions], np.int64),
         decision={
             ACTION_MASK: np.asarray(masks, np.bool_).reshape(-1, mask_size),
-            "action": np.asarray([each.call for each in ordered], np.int64).reshape(-1, call_size),
+            "action": np.asarray([each.call for each in legal], np.int64).reshape(-1, call_size),
         },
         result={
             "rewards": rewards,
             "elapsed_steps": np.asarray([decision.call[_DELAY] + 1 for decision in decisions], np.int32),
             "game_loop": np.asarray([decision.game_loop for decision in decisions], np.int32),
-            "waited": np.asarray([not (decision.is_order or decision.left_out) for decision in decisions], np.bool_),
         },
         extra=extra or {},
     )

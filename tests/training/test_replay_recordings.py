@@ -46,7 +46,7 @@ def test_replays_are_read_as_the_agent_would_have_seen_them(played: Played, tmp_
     steps = demonstrations.read(0)
     assert len(steps.observations) == len(decisions) == demonstrations.player_games[0].num_steps > 10
     batch = {key: np.stack([each.observation[key] for each in decisions]) for key in decisions[0].observation}
-    expected = pack_observation(batch, spec, np.asarray([each.is_order for each in decisions]))
+    expected = pack_observation(batch, spec, np.asarray([not each.left_out for each in decisions]))
     for group in ("sample", "entity", "decision"):
         for key, array in getattr(expected, group).items():
             read = getattr(steps.observations, group)[key]
@@ -54,7 +54,7 @@ def test_replays_are_read_as_the_agent_would_have_seen_them(played: Played, tmp_
             np.testing.assert_array_equal(read, array, err_msg=key)
     for name in ("entity_counts", "decision_counts"):
         np.testing.assert_array_equal(getattr(steps.observations, name), getattr(expected, name))
-    calls = [each.call for each in decisions if each.is_order]
+    calls = [each.call for each in decisions if not each.left_out]
     np.testing.assert_array_equal(steps.observations.decision["action"], np.stack(calls))
     assert steps.elapsed_steps.sum() == survey.last_loop - survey.first_loop
     assert not steps.terminated.any(), "the game was cut off"

@@ -51,7 +51,7 @@ def view_of(report: ReplayReport, player_id: int) -> PlayerGameRows:
 
 
 def observation_of(view: PlayerGameRows, index: int) -> dict[str, np.ndarray]:
-    """The padded observation of a step whose player gave an order."""
+    """The padded observation of a step that has a decision."""
     first = int(view.entity_counts[:index].sum())
     count = int(view.entity_counts[index])
     observation: dict[str, np.ndarray] = {ENTITY_MASK: (np.arange(512) < count).astype(np.int8)}
@@ -79,12 +79,9 @@ def test_both_views_are_recorded(played: Played, converted: ReplayReport) -> Non
         loops, elapsed = view.result["game_loop"], view.result["elapsed_steps"]
         np.testing.assert_array_equal(np.diff(loops), elapsed[:-1])
         assert loops[-1] + elapsed[-1] == GAME_LOOPS
-        ordered = view.decision_counts == 1
-        np.testing.assert_array_equal(view.decision["action"][:, 1] + 1, elapsed[ordered])
-        assert not (ordered & view.result["waited"]).any()
-        assert len(view) - ordered.sum() - view.result["waited"].sum() == sum(
-            converted_left_out(reader, player_id).values()
-        )
+        decided = view.decision_counts == 1
+        np.testing.assert_array_equal(view.decision["action"][:, 1] + 1, elapsed[decided])
+        assert len(view) - decided.sum() == sum(converted_left_out(reader, player_id).values())
         assert view.result["rewards"][:-1].sum() == 0
         assert view.result["rewards"][-1, 0] == view.info["outcome"]
 
@@ -103,10 +100,12 @@ def converted_left_out(reader: RecordingReader, player_id: int) -> Counter[str]:
 @pytest.mark.parametrize("player_id", [1, 2])
 def test_decisions_are_those_that_were_played(played: Played, converted: ReplayReport, player_id: int) -> None:
     view = view_of(converted, player_id)
-    loops = view.result["game_loop"][view.decision_counts == 1]
+    calls = view.decision["action"]
+    is_order = calls[:, 0] != 0
+    loops, orders = view.result["game_loop"][view.decision_counts == 1][is_order], calls[is_order]
     remaining = list(played.calls[player_id - 1])
     matched = 0
-    for now, call in zip(loops.tolist(), view.decision["action"], strict=True):
+    for now, call in zip(loops.tolist(), orders, strict=True):
         while remaining:
             then, sent = remaining.pop(0)
             # The game may refuse an order, and general abilities stand for the specific ones that it reports.
@@ -150,6 +149,24 @@ def test_rows_are_those_of_the_observations(played: Played, converted: ReplayRep
             read = getattr(view, group)[key]
             assert read.dtype == array.dtype
             np.testing.assert_array_equal(read, array, err_msg=key)
+
+
+def test_to_wait_is_a_decision(played: Played) -> None:
+    process = GameProcess(played.folder)
+    try:
+        playback = Playback(process, played.replay.read_bytes(), 1)
+        survey = playback.survey(max_game_loops=200)
+        plan, _ = plan_decisions(survey.actions, first_loop=survey.first_loop, last_loop=survey.last_loop, max_delay=8)
+        decisions = list(playback.record(plan, function_calls_space(512)))
+    finally:
+        process.close()
+    waits = sum(planned.message is None for planned in plan)
+    assert 0 < waits < len(plan)
+    rows = player_game_rows(decisions, {}, final_reward=None)
+    calls = rows.decision["action"]
+    assert (calls[:, 0] == 0).sum() == waits
+    assert rows.decision[ACTION_MASK][np.arange(len(calls)), calls[:, 0]].all()
+    np.testing.assert_array_equal(rows.decision_counts, [not decision.left_out for decision in decisions])
 
 
 def test_masks_bar_nothing_that_the_game_offers(played: Played) -> None:

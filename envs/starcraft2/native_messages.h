@@ -53,6 +53,11 @@ static inline Reader read_bytes(Reader *reader) {
     return inner;
 }
 
+/* Takes over the failure of an inner message. A function, so that the inner one is read before `failed` is. */
+static inline void propagate(Reader *reader, int failed) {
+    reader->failed |= failed;
+}
+
 static inline void skip(Reader *reader, int wire_type) {
     if (wire_type == VARINT) {
         read_varint(reader);

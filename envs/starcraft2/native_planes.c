@@ -22,7 +22,7 @@ static int read_image(Reader reader, Image *image) {
     while (reader.next < reader.end) {
         uint64_t key = read_varint(&reader);
         if (key == (BITS_PER_PIXEL << 3 | VARINT)) image->bits = read_varint(&reader);
-        else if (key == (SIZE << 3 | BYTES)) reader.failed |= read_size(read_bytes(&reader), image);
+        else if (key == (SIZE << 3 | BYTES)) propagate(&reader, read_size(read_bytes(&reader), image));
         else if (key == (DATA << 3 | BYTES)) image->data = read_bytes(&reader);
         else skip(&reader, key & 7);
     }

@@ -61,9 +61,9 @@ static int read_unit(Reader reader, const Layout *layout, double *row, int64_t *
         } else if ((field == 3 || field == 23 || field == 34) && wire_type == VARINT) {
             tags[field == 3 ? 0 : field == 23 ? 1 : 2] = (int64_t)read_varint(&reader);
         } else if (field == 6 && wire_type == BYTES) {
-            reader.failed |= read_point(read_bytes(&reader), row + layout->x);
+            propagate(&reader, read_point(read_bytes(&reader), row + layout->x));
         } else if (field == 22 && wire_type == BYTES) {
-            reader.failed |= read_order(read_bytes(&reader), layout, row);
+            propagate(&reader, read_order(read_bytes(&reader), layout, row));
         } else if (field == 27 && wire_type == BYTES) {
             Reader packed = read_bytes(&reader);
             while (packed.next < packed.end) add_buff((double)read_varint(&packed), layout, row, &num_buffs);
@@ -102,7 +102,7 @@ static int read_passengers(Reader reader, const Layout *layout, const double *ca
             skip(&reader, key & 7);
             continue;
         }
-        reader.failed |= read_passenger(read_bytes(&reader), layout, carrier, rows, tags);
+        propagate(&reader, read_passenger(read_bytes(&reader), layout, carrier, rows, tags));
         rows += layout->num_columns;
         tags += NUM_TAGS;
     }
@@ -131,7 +131,7 @@ int64_t perceiver_star_read_units(const uint8_t *bytes, int64_t size, const int3
         int64_t *unit_tags = units < capacity ? tags + units * NUM_TAGS : spare_tags;
         memcpy(row, layout->unit_defaults, (size_t)layout->num_columns * sizeof(double));
         memset(unit_tags, 0, NUM_TAGS * sizeof(int64_t));
-        reader.failed |= read_unit(read_bytes(&reader), layout, row, unit_tags);
+        propagate(&reader, read_unit(read_bytes(&reader), layout, row, unit_tags));
         passengers += (int64_t)row[layout->is_in_cargo];
         units += 1;
     }

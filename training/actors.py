@@ -17,7 +17,7 @@ from envs.errors import GameError
 from training.config import TrainConfig, to_dict
 from training.environments import game_build
 from training.league import League
-from training.ray_cluster import kill_actor, ray, start_ray, stop_ray
+from training.ray_cluster import kill_actors, ray, start_ray, stop_ray
 from training.rollout_actor import RolloutActor, Unroll, arrays_of
 from training.sources import ActorError, Experience
 
@@ -128,9 +128,7 @@ class RaySource:
         if self._feeder.is_alive():
             self._feeder.join(timeout=30)
         try:
-            for seat in self._seats:
-                with contextlib.suppress(ray.exceptions.RayError):  # it has ended with Ray
-                    kill_actor(seat.actor, seat.process_id)
+            kill_actors([(seat.actor, seat.process_id) for seat in self._seats])
         finally:
             stop_ray()
 
@@ -220,7 +218,7 @@ class RaySource:
 
     def _replace(self, seat: _Seat, reason: str) -> None:
         logger.warning("the actor with process %s is replaced: %s", seat.process_id, reason)
-        kill_actor(seat.actor, seat.process_id)
+        kill_actors([(seat.actor, seat.process_id)])
         self._restarts += 1
         new = self._new_seat(seat.index)
         seat.actor, seat.started, seat.process_id = new.actor, new.started, None

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,7 +37,7 @@ import ray  # noqa: E402
 
 from training.signal_handlers import handlers_kept  # noqa: E402
 
-__all__ = ["kill_actor", "ray", "start_ray", "stop_ray"]
+__all__ = ["kill_actors", "ray", "start_ray", "stop_ray"]
 
 OBJECT_STORE_BYTES = 512 * 2**20
 END_SECONDS = 5.0
@@ -89,25 +90,33 @@ def stop_ray() -> None:
         lock.close()
 
 
-def kill_actor(actor: Any, process_id: int | None) -> None:
-    """End an actor; on this machine by a signal too if need be, as a process that hangs may not hear Ray.
+def kill_actors(actors: Iterable[tuple[Any, int | None]]) -> None:
+    """End actors; on this machine by a signal too if need be, as a process that hangs may not hear Ray.
 
     The signal comes only after a while: a process that ends otherwise than Ray told it to is reported as lost.
 
     Args:
-        actor: its handle.
-        process_id: of its process, where it has started.
+        actors: the handle of each, and the id of its process where it has started.
     """
-    ray.kill(actor)
-    if process_id is None or os.environ.get(_CLUSTER_VARIABLE):
-        return
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(process_id)
-        if process.name().startswith("ray::"):
-            try:
-                process.wait(END_SECONDS)
-            except psutil.TimeoutExpired:
-                process.kill()
+    processes = []
+    for actor, process_id in actors:
+        with contextlib.suppress(ray.exceptions.RayError):  # it has ended with Ray
+            ray.kill(actor)
+        if process_id is not None and not os.environ.get(_CLUSTER_VARIABLE):
+            with contextlib.suppress(psutil.Error):
+                processes.append(psutil.Process(process_id))
+    _, left = psutil.wait_procs([each for each in processes if _is_actor(each)], timeout=END_SECONDS)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _is_actor(process: psutil.Process) -> bool:
+    """Return whether a process is one of Ray's, and not another to which its id was given since."""
+    try:
+        return bool(process.name().startswith("ray::"))
+    except psutil.Error:
+        return False
 
 
 def _new_folder() -> Path:

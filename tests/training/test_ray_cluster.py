@@ -27,7 +27,7 @@ def test_sockets_find_room_where_temporary_files_lie_deep(monkeypatch: pytest.Mo
 ENDING = """
 import os, signal, time
 from training import ray_cluster
-from training.ray_cluster import kill_actor, ray, start_ray, stop_ray
+from training.ray_cluster import kill_actors, ray, start_ray, stop_ray
 
 class Busy:
     def process_id(self):
@@ -44,7 +44,7 @@ try:
     work = actor.work.remote()
     if {hangs}:
         os.kill(process_id, signal.SIGSTOP)
-    kill_actor(actor, process_id)
+    kill_actors([(actor, process_id)])
     time.sleep(2)  # until Ray has told of a lost process
     print(process_id)
 finally:

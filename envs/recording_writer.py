@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.files import replace_durably, sync_directory, write_durably
 from envs.recording_arrays import encode
 from envs.recordings import (
     COUNTS,
@@ -52,10 +53,11 @@ def write_shard(
                 file = f"{key}.{part}.npy"
                 files[file] = _save(temporary / file, stored)
         if any(game.extra for game in games):
-            (temporary / EXTRA_FILE).write_text(json.dumps([game.extra for game in games]), encoding="utf-8")
+            write_durably(temporary / EXTRA_FILE, json.dumps([game.extra for game in games]).encode())
             files[EXTRA_FILE] = _entry(temporary / EXTRA_FILE)
         if final.exists():  # of a recording that ended before the manifest named it
             shutil.rmtree(final)
+        sync_directory(temporary)
         temporary.rename(final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -169,7 +171,7 @@ class RecordingWriter:
             "left_out": dict(sorted(left_out.items())),
             "shards": [vars(shard) for shard in self.shards],
         }
-        _replace(self.directory / MANIFEST_FILE, (json.dumps(manifest, indent=1) + "\n").encode())
+        replace_durably(self.directory / MANIFEST_FILE, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
 def shard_name(index: int) -> str:
@@ -180,15 +182,3 @@ def shard_name(index: int) -> str:
 def _shortened(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -31,6 +31,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from envs.files import sync_directory, write_durably
 from training.checkpoint_compatibility import check_compatible
 from training.checkpoint_errors import (
     CheckpointError,
@@ -49,7 +50,7 @@ from training.checkpoint_paths import (
     resolve_checkpoint,
     step_folders,
 )
-from training.files import sync_directory, to_json, write_durably
+from training.files import to_json
 from training.machine import installed_version
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from envs.files import sync_directory, write_durably
 from training.checkpoint import OWN_METADATA, encode_checkpoint, load_checkpoint
-from training.files import sync_directory, write_durably
 from training.run_directory import RunDirectoryError
 
 

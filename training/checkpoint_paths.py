@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
+from envs.files import sync_directory, write_durably
 from training.checkpoint_errors import CheckpointNotFoundError, NotACheckpointError
-from training.files import sync_directory, write_durably
 
 LATEST = "latest"
 METADATA_FILE = "metadata.json"

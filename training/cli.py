@@ -152,8 +152,9 @@ def evaluate(arguments: list[str]) -> int:
     """Play matches of a checkpoint, chance or an AI against the game's AIs."""
     import tyro
 
+    from envs.files import replace_durably
     from training.console import counting, print_matches, print_returns
-    from training.files import prepare_output, replace_durably, to_json
+    from training.files import prepare_output, to_json
     from training.final_evaluation import play_episode_batches, play_matches
     from training.interruption import stop_on_signals
     from training.options import EvaluateOptions, prepare_evaluation

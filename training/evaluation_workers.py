@@ -48,6 +48,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def timeout_seconds(game_steps: int) -> float:
+    """Return how long a job of so many game steps may take: each of two AIs may search for a tenth of a second."""
+    return 600 + 0.25 * game_steps
+
+
 def run_jobs(
     context: Any,
     jobs: Sequence[Job],

@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, and JSON for configs and metadata."""
+"""The places that results go to, and JSON for configs and metadata."""
 
 from __future__ import annotations
 
@@ -9,25 +9,6 @@ import json
 import os
 from pathlib import Path, PurePath
 from typing import Any
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a new file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step: readers and crashes see the old content or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write_durably(temporary, data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
 
 
 def prepare_output(path: Path) -> None:
@@ -41,15 +22,6 @@ def prepare_output(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(path))
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(errno.EACCES, "cannot be written to; choose another place", str(path.parent))
-
-
-def sync_directory(path: Path) -> None:
-    """Wait until the disk has the names in a directory, so that a rename outlives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def to_json(value: Any) -> bytes:

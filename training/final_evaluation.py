@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from agent.agent import Agent
+from envs.files import replace_durably
 from training.config import to_dict
 from training.contestants import AgentContestant
 from training.environment_config import (
@@ -23,13 +24,12 @@ from training.environment_config import (
 from training.environments import place_of
 from training.episode_evaluation import EpisodeBatch, ReturnResult, plan_episodes, return_metrics, return_results
 from training.evaluation import MatchBatch, MatchResult, match_results, mean_win_rate, plan_matches, result_metrics
-from training.evaluation_workers import run_jobs
-from training.files import replace_durably, to_json
+from training.evaluation_workers import run_jobs, timeout_seconds
+from training.files import to_json
 from training.recording import GameRecording, RecordedGame
 from training.saved_run import SavedRun
 
 TRAINED, UNTRAINED = "trained", "untrained"
-_SECONDS_PER_GAME_STEP = 0.25  # AIs that search take up to a tenth of a second
 _LONGEST_EPISODES_SECONDS = 3600.0
 
 Report = Callable[[int, int], None]
@@ -166,8 +166,7 @@ def play_matches(
 ) -> list[MatchResult] | None:
     """Return the results of all planned matches, played on all cores; None where they were stopped."""
     longest = max((batch.num_games * batch.environment.max_steps for batch in batches), default=0)
-    timeout = 600 + _SECONDS_PER_GAME_STEP * longest
-    outcomes = _play(contestants, batches, timeout, num_workers, report, stop)
+    outcomes = _play(contestants, batches, timeout_seconds(longest), num_workers, report, stop)
     return None if outcomes is None else match_results(batches, outcomes)
 
 

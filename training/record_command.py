@@ -17,12 +17,11 @@ from envs.recordings import read_manifest
 from training.config import ConfigError, config_checked
 from training.environment_config import MicroRTSConfig
 from training.environments import check_opponents, game_build
-from training.evaluation_workers import run_jobs
+from training.evaluation_workers import run_jobs, timeout_seconds
 from training.recording_job import RecordingJob
 from training.run import environment_spec
 
 STOPPING = "stopping; complete shards stay, once more ends at once\n"
-_SECONDS_PER_GAME_STEP = 0.25  # of two AIs, each of which may search for a tenth of a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +149,7 @@ def record(
     all_games = len(plan_games(options))
     games = all_games - sum(len(job.games) for job in jobs)
     report(games, all_games)
-    timeout = 600 + _SECONDS_PER_GAME_STEP * max((len(job.games) for job in jobs), default=0) * options.max_steps
+    timeout = timeout_seconds(max((len(job.games) for job in jobs), default=0) * options.max_steps)
     remaining = len(jobs)
     try:
         for index, shard in run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=timeout, stop=stop):

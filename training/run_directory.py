@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.files import replace_durably, to_json, write_durably
+from envs.files import replace_durably, write_durably
+from training.files import to_json
 
 CONFIG_VERSION_KEY = "config_version"
 MINIMUM_FREE_BYTES = 256 * 2**20

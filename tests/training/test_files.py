@@ -1,42 +1,15 @@
-"""A file is replaced whole or not at all, and JSON says what was meant."""
+"""JSON says what was meant."""
 
 import dataclasses
 import enum
-import errno
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from training.files import replace_durably, to_json
-
-
-def test_replacing_leaves_the_old_content_where_the_disk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "config.json"
-    replace_durably(file, b"old")
-
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        replace_durably(file, b"new")
-    assert file.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_readers_of_the_old_file_keep_it(tmp_path: Path) -> None:
-    file = tmp_path / "config.json"
-    replace_durably(file, b"old")
-    with file.open("rb") as reader:
-        replace_durably(file, b"new")
-        assert reader.read() == b"old"
-    assert file.read_bytes() == b"new"
+from training.files import to_json
 
 
 class Colour(enum.Enum):

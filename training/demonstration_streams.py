@@ -97,6 +97,11 @@ class DemonstrationStreams:
         self._streams = [_Stream(number, place=number) for number in range(self.num_streams)]
         self._next_place = self.num_streams
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are steps that nobody has read."""
+        return any(stream.place < self._num_places for stream in self._streams)
+
     def next(self) -> DemonstrationBatch | None:
         """Return the next steps of all streams that have not ended, or None when all have."""
         pieces = {stream.number: self._take(stream) for stream in self._streams}

@@ -114,7 +114,9 @@ class ImitationRun(SavedRun):
             raise ValueError("the games to learn from are not those that the run began with: begin a new run")
         super().load_training_state(state)
         self.streams.load_state_dict(state["streams"])
-        self.best, self.ended = Best(**state["best"]), bool(state["ended"])
+        self.best = Best(**state["best"])
+        # With more passes, steps, minutes or patience than it ended by, it goes on from its best weights.
+        self.ended = bool(state["ended"]) and not self._has_more()
 
     def train(self, report: Callable[[Update], None], stop: threading.Event) -> None:
         """Imitate until the passes, steps or minutes are used up, nothing gets better or `stop` is set, and save.
@@ -160,6 +162,10 @@ class ImitationRun(SavedRun):
                 if self.best.measurements_since >= self.imitation.patience:
                     return
                 self.save()
+
+    def _has_more(self) -> bool:
+        is_patient = self.best.measurements_since < self.imitation.patience
+        return is_patient and self.streams.has_more and self.progress.share(self.schedule) < 1.0
 
     def measure(self, metrics: CompositeLogger, report: Callable[[Update], None]) -> None:
         """Measure on held-out games, log it and note the weights if they are the best so far."""

@@ -91,6 +91,20 @@ def test_a_run_in_two_parts_ends_where_the_whole_run_ends(data: str, tmp_path: P
     assert again.complete
 
 
+def test_a_run_that_has_ended_goes_on_with_more_passes(data: str, tmp_path: Path) -> None:
+    first = open_imitation(config_of(), imitation_of(data), tmp_path)
+    imitate_until(first, None)
+    ended = first.progress.game_steps
+    assert ended == 2 * first.choice.num_train_steps
+    longer = open_imitation(config_of(), imitation_of(data, passes=3), tmp_path, resume=True)
+    assert not longer.complete
+    assert_equal_states(longer.agent.state_dict(), first.best.weights)
+    imitate_until(longer, None)
+    assert longer.complete
+    assert longer.progress.game_steps == 3 * first.choice.num_train_steps
+    assert longer.best.loss <= first.best.loss
+
+
 def test_a_run_that_gets_worse_ends_early_with_its_best_weights(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.starcraft2_games import mark_of
+
 TRAINING, EVALUATION, RETURN = "charts/win_rate/", "evaluation/win_rate", "charts/episodic_return"
 BACKGROUND, TEXT, GRID = "#12161f", "#e2e8f3", "#2a3140"
 COLOURS = ("#40d69e", "#ff5c58", "#ffbe54", "#488fff", "#c78bff", "#8a94a8", "#f078b4", "#9adf5a")
@@ -125,6 +127,15 @@ def _finish(axes: Any, entries: Sequence[dict[str, Any]], title: str) -> None:
         top.spines["top"].set_color(GRID)
 
 
+def title_of(run_dir: Path) -> str:
+    """Return the recipe and where it was played, and whether the game is only a stand-in."""
+    config, about = (json.loads((run_dir / f"{name}.json").read_text("utf-8")) for name in ("config", "environment"))
+    environment = config["environment"]
+    place = next(environment[key] for key in ("map_path", "map_name", "env_id") if key in environment)
+    mark = mark_of(about["game"])
+    return "\n".join(line for line in (f"{config['recipe']} on {place}", mark) if line)
+
+
 def short_number(value: float) -> str:
     """Return a number such as 1.5M or 200k."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
@@ -138,14 +149,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run_dir", type=Path, help="a run directory")
     parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
-    parser.add_argument("--title", help="default: the name of the recipe")
+    parser.add_argument("--title", help="default: the recipe and its map")
     options = parser.parse_args()
     try:
         with (options.run_dir / "metrics.jsonl").open(encoding="utf-8") as lines:
             entries = read_metrics(lines)
-        config = json.loads((options.run_dir / "config.json").read_text(encoding="utf-8"))
-        place = config["environment"].get("map_path") or config["environment"].get("env_id")
-        draw(entries, options.output, options.title or f"{config['recipe']} on {place}")
+        draw(entries, options.output, options.title or title_of(options.run_dir))
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}; pass a directory that a run was started in")
     except ModuleNotFoundError as error:

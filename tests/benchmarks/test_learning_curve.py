@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ def write_run(folder: Path, entries: list[dict[str, Any]]) -> Path:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     config = {"recipe": "quickstart", "environment": {"kind": "microrts", "map_path": "maps/a.xml"}}
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "environment.json").write_text(json.dumps({"game": {"name": "microrts", "map": "maps/a.xml"}}))
     return folder
 
 
@@ -39,6 +41,18 @@ def test_draws_each_opponent_and_the_matches_at_the_end(tmp_path: Path) -> None:
     # 1200 steps at 100 a second, then 2400 at 200 a second.
     assert "3 points up to step 3,600, 0.4 minutes" in finished.stdout
     assert (tmp_path / "pictures" / "curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_title_says_what_was_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    title_of = importlib.import_module("learning_curve").title_of
+    run = write_run(tmp_path / "run", [])
+    assert title_of(run) == "quickstart on maps/a.xml"
+    config = {"recipe": "starcraft2_tiny", "environment": {"kind": "starcraft2", "map_name": "Flat32"}}
+    (run / "config.json").write_text(json.dumps(config))
+    game = {"name": "starcraft2", "game": "stand-in game", "data_version": "STANDIN0"}
+    (run / "environment.json").write_text(json.dumps({"game": game}))
+    assert title_of(run) == "starcraft2_tiny on Flat32\nstand-in game STANDIN0, not StarCraft II"
 
 
 def test_what_a_resumed_run_played_again_counts_once(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ _SPARRING_PARTNERS = (
     *("CoacAI", "CoacAI", "WorkerRush", "LightRush", "RandomBiasedAI", "Rojo", "HeavyRush", "RangedRush"),
     *("WorkerDefense", "LightDefense", SELF_PLAY, SELF_PLAY),
 )
+_HARDEST_TO_BEAT = (
+    *("CoacAI", "CoacAI", "CoacAI", "WorkerRush", "WorkerRush", "LightRush", "RandomBiasedAI", "Rojo"),
+    *("WorkerDefense", "RangedRush", SELF_PLAY, SELF_PLAY),
+)
 
 
 def _microrts(
@@ -128,6 +132,36 @@ def microrts_16x16_1gpu() -> TrainConfig:
     )
 
 
+def microrts_16x16_strong() -> TrainConfig:
+    """Make an agent that plays the 16x16 map already (--init) win there surely."""
+    config = _microrts(
+        "microrts_16x16_strong",
+        "2 CPU cores, 65 minutes",
+        _16X16,
+        _HARDEST_TO_BEAT,
+        62.0,
+        EvaluationConfig(opponents=(*_SCRIPTED, "Rojo", "mayari"), max_steps=4000, modes=("sampled", "greedy")),
+        max_steps=4000,
+    )
+    # What an agent can do already is lost by steps as large and noisy as those that a beginner learns by.
+    learner = replace(
+        config.learner,
+        learning_rate=3e-4,
+        final_learning_rate=3e-5,
+        num_minibatches=2,
+        entropy_cost=0.012,
+    )
+    return replace(
+        config,
+        learner=learner,
+        # One side of one AI may be all that is left to learn: it gets half of the games, not nearly all.
+        league=LeagueConfig(deal="prioritised", hardness=1.0, mix_share=0.4),
+        unrolls_per_update=2,
+        checkpoint_interval_updates=150,
+        total_steps=1_000_000_000,
+    )
+
+
 def gymnasium() -> TrainConfig:
     """Learn any Gymnasium environment: pass its id as --env-id."""
     return TrainConfig(
@@ -176,6 +210,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         microrts_8x8,
         microrts_16x16,
         microrts_16x16_1gpu,
+        microrts_16x16_strong,
         gymnasium,
         starcraft2_tiny,
         starcraft2_minigame,

@@ -21,7 +21,7 @@ PAGES = ["README.md", "perceiver_io/README.md", *(f"docs/{path.name}" for path i
 TIMEOUT_SECONDS = 170
 
 # Minutes of training and more; the recipe `tiny` takes their place.
-RECIPES = ("microrts_8x8", "microrts_16x16", "microrts_16x16_1gpu")
+RECIPES = ("microrts_8x8", "microrts_16x16", "microrts_16x16_1gpu", "microrts_16x16_strong")
 FEW_GAMES = ["--games", "1", "--max-steps", "50", "--workers", "1"]
 FEW_STEPS = ["--total-steps", "200", "--evaluation.games", "1"]
 NO_ACTORS = ["--actors", "0", "--actors.games-per-actor", "4"]

@@ -143,7 +143,7 @@ def microrts_16x16_strong() -> TrainConfig:
         EvaluationConfig(opponents=(*_SCRIPTED, "Rojo", "mayari"), max_steps=4000, modes=("sampled", "greedy")),
         max_steps=4000,
     )
-    # What an agent can do already is lost by steps as large and noisy as those that a beginner learns by.
+    # Larger minibatches and smaller steps than a beginner's: what it can do already is to be kept.
     learner = replace(
         config.learner,
         learning_rate=3e-4,

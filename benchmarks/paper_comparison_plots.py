@@ -44,7 +44,7 @@ def draw_flops(results: Results, path: Path) -> None:
             axes.text(mean * 1.04, 0.02, f"{game_map}: {mean:.0f}", transform=axes.get_xaxis_transform(), fontsize=8)
         axes.set(xlabel="units in the list", ylabel="MFLOP for an observation", title="encoder")
         axes.grid(linewidth=0.6, alpha=0.7)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper left")
         _save(figure, path)
 
 

@@ -185,11 +185,10 @@ def _ablations(results: Results) -> list[str]:
     rows = []
     for game_map in results.trained:
         for text, with_it, without in ABLATION_PAIRS:
-            found = results.difference(game_map, with_it, without)
-            if found is not None:
-                accuracy = [results.trained[game_map][name].held_out["accuracy"] for name in (with_it, without)]
-                figures = (*found, difference_over_seeds(*accuracy))
-                rows.append((game_map, text, *(figure.percent() for figure in figures)))
+            found, pair = results.difference(game_map, with_it, without), results.pair(game_map, with_it, without)
+            if found is not None and pair is not None:
+                accuracy = difference_over_seeds(*(side.held_out["accuracy"] for side in pair))
+                rows.append((game_map, text, *(figure.percent() for figure in (*found, accuracy))))
     if not rows:
         names = ", ".join((*LATENTS, *ABLATIONS))
         return ["## Ablations", "", *paragraph(f"Not run yet: {names}. The command below runs them.")]

@@ -43,6 +43,16 @@ class Trained:
         """Mean win rate over the opponents, of each seed."""
         return [mean_win_rate([rates[index] for rates in self.rates.values()]) for index in range(len(self.seeds))]
 
+    def of_seeds(self, seeds: Sequence[int]) -> Trained:
+        """Return what some of the seeds gave."""
+        kept = [self.seeds.index(seed) for seed in seeds]
+        return Trained(
+            seeds=tuple(seeds),
+            rates={name: [rates[index] for index in kept] for name, rates in self.rates.items()},
+            held_out={name: [figures[index] for index in kept] for name, figures in self.held_out.items()},
+            seconds=[self.seconds[index] for index in kept],
+        )
+
     @property
     def mean(self) -> Estimate:
         """Mean win rate over opponents and seeds."""
@@ -68,10 +78,18 @@ class Results:
     trained: dict[str, dict[str, Trained]]
     """By map and variant, in the order of `VARIANTS`."""
 
-    def difference(self, game_map: str, first: str, second: str) -> tuple[Estimate, Estimate] | None:
-        """Return the difference of mean win rates over seeds, and that of these very agents over games; or None."""
+    def pair(self, game_map: str, first: str, second: str) -> tuple[Trained, Trained] | None:
+        """Return what the seeds that both variants were trained from gave; None without such seeds."""
         sides = [self.trained.get(game_map, {}).get(name) for name in (first, second)]
         if sides[0] is None or sides[1] is None:
+            return None
+        seeds = [seed for seed in sides[0].seeds if seed in sides[1].seeds]
+        return (sides[0].of_seeds(seeds), sides[1].of_seeds(seeds)) if seeds else None
+
+    def difference(self, game_map: str, first: str, second: str) -> tuple[Estimate, Estimate] | None:
+        """Return the difference of mean win rates over seeds, and that of these very agents over games; or None."""
+        sides = self.pair(game_map, first, second)
+        if sides is None:
             return None
         return (
             difference_over_seeds(sides[0].means, sides[1].means),

@@ -48,28 +48,22 @@ def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Estima
 
 
 def difference_over_seeds(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Return mean(first) - mean(second) with the interval of Welch (1947), whose spreads need not be equal.
+    """Return the mean of first - second, seed by seed, with Student's interval for pairs.
 
-    m₁ - m₂ ± t √(s₁²/n₁ + s₂²/n₂), degrees of freedom (s₁²/n₁ + s₂²/n₂)² / Σ (s²/n)² / (n - 1)
+    Equal seeds meet the same recorded games in the same order and the same games at the end, so that what a seed does
+    to both sides alike falls out of their difference.
 
     Args:
         first: one figure for each seed.
-        second: likewise; the numbers of seeds may differ.
+        second: likewise, with the same seeds in the same places.
         confidence: share of such intervals that cover the true difference.
 
     Raises:
-        ValueError: without values.
+        ValueError: without values, or if their numbers differ.
     """
-    difference = mean_over_seeds(first).value - mean_over_seeds(second).value
-    if min(len(first), len(second)) < 2:
-        return Estimate(difference, math.nan, math.nan)
-    parts = [statistics.variance(values) / len(values) for values in (first, second)]
-    total = sum(parts)
-    if total == 0.0:
-        return Estimate(difference, difference, difference)
-    spread = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
-    half = _quantile(total**2 / spread, confidence) * math.sqrt(total)
-    return Estimate(difference, difference - half, difference + half)
+    if len(first) != len(second):
+        raise ValueError(f"expected figures of the same seeds on both sides, got {len(first)} and {len(second)}")
+    return mean_over_seeds([ours - theirs for ours, theirs in zip(first, second, strict=True)], confidence)
 
 
 def difference_of_games(first: Sequence[WinRate], second: Sequence[WinRate], confidence: float = 0.95) -> Estimate:

@@ -40,9 +40,10 @@ HOW_COUNTED = """\
   on the maps of 32 x 32 and 64 x 64 cells there are 14 to 26 units. `wide` is chambers32x32, the fullest of them.
 * **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
   backward, and an acting step on 32 observations at once.
-* **Intervals.** *Over seeds*: Student's for a mean, Welch's for a difference, of one mean win rate for each seed. It
-  says whether other trainings would come out alike, and is wide with three seeds. *Over games*: for these very agents,
-  only the games are left to chance. For one AI: Wilson's, the games of all seeds together.
+* **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference
+  within each seed that both have, as equal seeds meet the same recorded games in the same order and the same games at
+  the end. It says whether other trainings would come out alike, and is wide with three seeds. *Over games*: for these
+  very agents, only the games are left to chance. For one AI: Wilson's, the games of all seeds together.
 * **Not worse** means that the whole interval over seeds lies above -2 points; one that holds -2 leaves it open.
 
 ![Encoder FLOPs over the length of the list](images/paper_comparison_flops.png)

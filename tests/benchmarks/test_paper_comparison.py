@@ -90,17 +90,16 @@ def test_a_mean_over_seeds_has_students_interval(sure: ModuleType) -> None:
         sure.mean_over_seeds([])
 
 
-def test_a_difference_over_seeds_has_welchs_interval(sure: ModuleType) -> None:
-    """Equal spreads and numbers give n1 + n2 - 2 degrees of freedom: t(0.975, 4) = 2.7764."""
-    estimate = sure.difference_over_seeds([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
-    assert estimate.value == pytest.approx(0.1)
-    assert estimate.high - estimate.value == pytest.approx(2.7764 * math.sqrt(2 * 0.01 / 3), rel=1e-4)
-    assert estimate.low == pytest.approx(2 * 0.1 - estimate.high)
-    # One side without spread leaves the other's two degrees of freedom.
-    one_sided = sure.difference_over_seeds([0.5, 0.6, 0.7], [0.5, 0.5, 0.5])
-    assert one_sided.high - one_sided.value == pytest.approx(4.3027 * 0.1 / math.sqrt(3), rel=1e-4)
-    assert sure.difference_over_seeds([0.5, 0.5], [0.4, 0.4]).low == pytest.approx(0.1)
-    assert math.isnan(sure.difference_over_seeds([0.5], [0.4, 0.6]).low)
+def test_a_difference_over_seeds_is_taken_within_each_seed(sure: ModuleType) -> None:
+    """Differences of 0.1, 0.2 and 0.3, however much the seeds differ among themselves: t(0.975, 2) = 4.3027."""
+    estimate = sure.difference_over_seeds([0.2, 0.6, 1.0], [0.1, 0.4, 0.7])
+    assert estimate.value == pytest.approx(0.2)
+    assert estimate.high - estimate.value == pytest.approx(4.3027 * 0.1 / math.sqrt(3), rel=1e-4)
+    assert estimate.low == pytest.approx(2 * 0.2 - estimate.high)
+    assert sure.difference_over_seeds([0.2, 0.9], [0.1, 0.8]).low == pytest.approx(0.1)
+    assert math.isnan(sure.difference_over_seeds([0.5], [0.4]).low)
+    with pytest.raises(ValueError, match="same seeds on both sides, got 1 and 2"):
+        sure.difference_over_seeds([0.5], [0.4, 0.6])
 
 
 def test_intervals_cover_what_is_true_as_often_as_they_say(sure: ModuleType) -> None:
@@ -206,7 +205,7 @@ def write_run(directory: Path, plan: ModuleType, wins: dict[str, list[int]], flo
 
 
 def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
-    write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [60, 59, 61]})
+    write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [59, 60, 60]})
     (tmp_path / "docs").mkdir()
     text = report.write_page(tmp_path / "run", tmp_path / "docs").read_text()
     assert "6 trainings, on small" in text
@@ -223,7 +222,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
         in " ".join(text.split())
     )
     assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text
-    assert "1.0 (-1.3 to 3.3) points over seeds; 1.0 (-4.5 to 6.5) over games | **not worse**" in text
+    assert "1.3 (-0.1 to 2.8) points over seeds; 1.3 (-4.2 to 6.9) over games | **not worse**" in text
     assert "took 2.0 minutes in the mean" in " ".join(text.split())
     assert "1,234 against 1,234 steps a core-second | 1.0 times the transformer's" in text
     assert "Not run yet: perceiver_8" in text
@@ -261,9 +260,19 @@ def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType,
         tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], "no_query_residual": [50, 51, 52], "perceiver_8": [61] * 3}
     )
     text = report.page(report.read_results(tmp_path))
-    row = next(line for line in text.splitlines() if line.startswith("| small | query residual | 10.0 (7.7 to 12.3) |"))
+    row = next(line for line in text.splitlines() if line.startswith("| small | query residual | 10.0 (7.5 to 12.5) |"))
     assert row.endswith("| 0.0 (0.0 to 0.0) |"), "accuracy on held-out games"
     assert "| small | 32 latents against 8 | 0.0 (-2.5 to 2.5) |" in text
+
+
+def test_a_difference_leaves_out_seeds_that_one_side_lacks(
+    report: ModuleType, plan: ModuleType, tmp_path: Path
+) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 10], plan.TRANSFORMER: [59, 61]})
+    over_seeds, over_games = report.read_results(tmp_path).difference("small", plan.PERCEIVER, plan.TRANSFORMER)
+    assert over_seeds.value == pytest.approx(0.01)
+    assert over_games.value == pytest.approx(0.01)
+    assert over_seeds.high - over_seeds.low == pytest.approx(0)
 
 
 def test_without_a_run_there_is_no_page(report: ModuleType, tmp_path: Path) -> None:

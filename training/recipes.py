@@ -101,16 +101,17 @@ def microrts_16x16() -> TrainConfig:
     )
 
 
+def _microrts_16x16_goes_on(recipe: str, hardware: str, opponents: tuple[str, ...], minutes: float) -> TrainConfig:
+    """Return a run on the 16x16 map for an agent that knows something of the game, in games of full length."""
+    evaluation = EvaluationConfig(opponents=(*_SCRIPTED, "Rojo", "mayari"), max_steps=4000, modes=("sampled", "greedy"))
+    config = _microrts(recipe, hardware, _16X16, opponents, minutes, evaluation, max_steps=4000)
+    return replace(config, checkpoint_interval_updates=150, total_steps=1_000_000_000)
+
+
 def microrts_16x16_1gpu() -> TrainConfig:
     """Go on from imitated games (--init) on the 16x16 map, against those AIs that are needed most and oneself."""
-    config = _microrts(
-        "microrts_16x16_1gpu",
-        "1 GPU and 16 CPU cores, 10 minutes",
-        _16X16,
-        _SPARRING_PARTNERS,
-        8.2,
-        EvaluationConfig(opponents=(*_SCRIPTED, "Rojo", "mayari"), max_steps=4000, modes=("sampled", "greedy")),
-        max_steps=4000,
+    config = _microrts_16x16_goes_on(
+        "microrts_16x16_1gpu", "1 GPU and 16 CPU cores, 10 minutes", _SPARRING_PARTNERS, minutes=8.2
     )
     # Few and large minibatches: what a step of the optimiser costs a GPU depends little on their size.
     learner = replace(
@@ -127,22 +128,12 @@ def microrts_16x16_1gpu() -> TrainConfig:
         actors=replace(config.actors, num_actors=14),
         league=LeagueConfig(deal="prioritised", mix_share=0.3),
         unrolls_per_update=4,
-        checkpoint_interval_updates=150,
-        total_steps=1_000_000_000,
     )
 
 
 def microrts_16x16_strong() -> TrainConfig:
     """Make an agent that plays the 16x16 map already (--init) win there surely."""
-    config = _microrts(
-        "microrts_16x16_strong",
-        "2 CPU cores, 65 minutes",
-        _16X16,
-        _HARDEST_TO_BEAT,
-        62.0,
-        EvaluationConfig(opponents=(*_SCRIPTED, "Rojo", "mayari"), max_steps=4000, modes=("sampled", "greedy")),
-        max_steps=4000,
-    )
+    config = _microrts_16x16_goes_on("microrts_16x16_strong", "2 CPU cores, 65 minutes", _HARDEST_TO_BEAT, minutes=62.0)
     # Larger minibatches and smaller steps than a beginner's: what it can do already is to be kept.
     learner = replace(
         config.learner,
@@ -157,8 +148,6 @@ def microrts_16x16_strong() -> TrainConfig:
         # One side of one AI may be all that is left to learn: it gets half of the games, not nearly all.
         league=LeagueConfig(deal="prioritised", hardness=1.0, mix_share=0.4),
         unrolls_per_update=2,
-        checkpoint_interval_updates=150,
-        total_steps=1_000_000_000,
     )
 
 

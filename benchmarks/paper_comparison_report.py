@@ -2,7 +2,8 @@
 
 python benchmarks/paper_comparison_report.py RUN --docs docs
 
-Only files are read: a run that is not complete gives a page of what there is, which says so.
+Only files are read: a run that is not complete gives a page of what there is, which says so. With `--name`, the page of
+another run can stand beside it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from paper_comparison_text import (
     verdict_on_win_rate,
 )
 
-PAGE, PICTURES = "paper_comparison.md", "images"
+NAME, PICTURES = "paper_comparison", "images"
 _ALMOST_NEVER = 0.05
 
 
@@ -41,11 +42,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     ]
 
 
-def page(results: Results) -> str:
-    """Return the page's Markdown."""
+def page(results: Results, name: str = NAME) -> str:
+    """Return the page's Markdown; `name` is that of its file and of its picture."""
     lines = [HEAD, *_what_was_run(results), *_bars(results)]
     if results.trained:
-        lines += [f"![Mean win rate of each variant]({PICTURES}/paper_comparison_win_rates.png)", ""]
+        lines += [f"![Mean win rate of each variant]({PICTURES}/{name}_win_rates.png)", ""]
     for game_map in TRAINED_MAPS:
         lines += _map(results, game_map)
     lines += _ablations(results)
@@ -225,14 +226,15 @@ def _reproduce(results: Results) -> list[str]:
     return [*lines, *paragraph(*sentences)]
 
 
-def write_page(directory: Path, docs: Path) -> Path:
+def write_page(directory: Path, docs: Path, name: str = NAME) -> Path:
     """Write page and pictures from a run's directory and return the page's path."""
     results = read_results(directory)
     draw_flops(results, docs / PICTURES / "paper_comparison_flops.png")
     if results.trained:
-        draw_win_rates(results, docs / PICTURES / "paper_comparison_win_rates.png")
-    (docs / PAGE).write_text(page(results), encoding="utf-8")
-    return docs / PAGE
+        draw_win_rates(results, docs / PICTURES / f"{name}_win_rates.png")
+    path = docs / f"{name}.md"
+    path.write_text(page(results, name), encoding="utf-8")
+    return path
 
 
 def main() -> int:
@@ -240,9 +242,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="output of paper_comparison.py")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where page and pictures go")
+    parser.add_argument("--name", default=NAME, help="of the page and its picture")
     options = parser.parse_args()
     try:
-        print(write_page(options.run, options.docs))
+        print(write_page(options.run, options.docs, options.name))
     except FileNotFoundError as error:
         print(f"paper_comparison_report: {error}", file=sys.stderr)
         return 2

@@ -275,6 +275,15 @@ def test_a_difference_leaves_out_seeds_that_one_side_lacks(
     assert over_seeds.high - over_seeds.low == pytest.approx(0)
 
 
+def test_pages_of_two_runs_stand_side_by_side(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62], plan.TRANSFORMER: [59, 61]})
+    pages = {name: report.write_page(tmp_path / "run", tmp_path, name) for name in ("long", "short")}
+    for name, written in pages.items():
+        assert written == tmp_path / f"{name}.md"
+        assert f"images/{name}_win_rates.png" in written.read_text()
+        assert (tmp_path / "images" / f"{name}_win_rates.png").exists()
+
+
 def test_without_a_run_there_is_no_page(report: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no plan\.json: run paper_comparison\.py"):
         report.read_results(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,19 +103,30 @@ def open_run(
     """Begin a run, or go on with the one in the directory, perhaps with more maps and seeds.
 
     Raises:
-        ValueError: if that one has another budget: its trainings could not be compared with new ones.
+        ValueError: if that one has another budget or other agents: its trainings could not be compared with new ones.
     """
     file = directory / PLAN_FILE
-    plan = {"budget": budget.to_dict(), "maps": [], "seeds": [], **facts}
-    if file.exists():
-        plan = json.loads(file.read_text(encoding="utf-8"))
-    for name, wanted in budget.to_dict().items():
-        if plan["budget"].get(name) != wanted:
-            begun = plan["budget"].get(name)
-            raise ValueError(f"{directory} was begun with {name} {begun}, expected {wanted}: choose another folder")
+    agents = {name: asdict(config) for name, config in VARIANTS.items()}
+    wanted = {"budget": budget.to_dict(), "agents": agents, "maps": [], "seeds": [], **facts}
+    plan = json.loads(file.read_text(encoding="utf-8")) if file.exists() else wanted
+    begun = _settled(plan)
+    for name, value in _settled(wanted).items():
+        if begun.get(name) != value:
+            raise ValueError(
+                f"{directory} was begun with {name} {begun.get(name)}, expected {value}: choose another folder"
+            )
     plan["maps"] = [name for name in MAPS if name in (*plan["maps"], *maps)]
     plan["seeds"] = sorted({*plan["seeds"], *seeds})
     write_json(file, plan)
+
+
+def _settled(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that may not change within a run, by name."""
+    agents = plan.get("agents", {})
+    return {
+        **plan["budget"],
+        **{f"{variant}.{name}": value for variant, config in agents.items() for name, value in config.items()},
+    }
 
 
 def recording_of(directory: Path, game_map: str) -> Path:

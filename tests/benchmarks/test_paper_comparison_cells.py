@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_a_run_goes_on_with_its_budget_only(cells: ModuleType, plan: ModuleType,
     assert plan.Budget.from_dict(stored["budget"]) == plan.TINY
     with pytest.raises(ValueError, match="was begun with recorded_games 2, expected 100"):
         results.open_run(tmp_path, plan.Budget(), ["small"], [1], {})
+
+
+def test_a_run_goes_on_with_its_agents_only(
+    cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = importlib.import_module("paper_comparison_results")
+    results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
+    wider = dataclasses.replace(plan.VARIANTS[plan.PERCEIVER], latent_channels=48)
+    monkeypatch.setitem(plan.VARIANTS, plan.PERCEIVER, wider)
+    with pytest.raises(ValueError, match=r"was begun with perceiver_32\.latent_channels 32, expected 48: choose"):
+        results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
 
 
 def test_a_map_gets_its_share_of_the_budget(cells: ModuleType, plan: ModuleType) -> None:

@@ -46,8 +46,8 @@ TRAINED_MAPS = tuple(name for name, game_map in MAPS.items() if game_map.trained
 
 # AlphaStar's transformer has 3 layers, 2 heads, 256 channels and 1,024 hidden ones; this one is a quarter as wide. The
 # paper keeps its layers and reads 512 units into 32 latents, whose width it does not tell. Half the width of the tokens
-# stays well below a third of the operations on the longest lists here. Several heads read more of the list than the
-# paper's one, at no cost: held-out games were told better so.
+# stays well below a third of the operations on the longest lists here. With several heads in place of the paper's one,
+# held-out games are told better by as many operations.
 _AGENT = AgentConfig(
     channels=64,
     num_latents=32,

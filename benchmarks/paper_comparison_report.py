@@ -16,12 +16,12 @@ from pathlib import Path
 
 from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
 from paper_comparison_plots import draw_flops, draw_win_rates
-from paper_comparison_results import SPEED, Results, Trained, read_results
+from paper_comparison_results import SPEED, Results, Trained, differences, read_results
 from paper_comparison_statistics import difference_over_seeds
 from paper_comparison_text import (
     ABLATION_PAIRS,
     HEAD,
-    HOW_COUNTED,
+    how_counted,
     paragraph,
     verdict_on_flops,
     verdict_on_speed,
@@ -50,7 +50,7 @@ def page(results: Results, name: str = NAME) -> str:
     for game_map in TRAINED_MAPS:
         lines += _map(results, game_map)
     lines += _ablations(results)
-    lines += [HOW_COUNTED, *_reproduce(results)]
+    lines += [how_counted(results.read_heads), *_reproduce(results)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -186,10 +186,10 @@ def _ablations(results: Results) -> list[str]:
     rows = []
     for game_map in results.trained:
         for text, with_it, without in ABLATION_PAIRS:
-            found, pair = results.difference(game_map, with_it, without), results.pair(game_map, with_it, without)
-            if found is not None and pair is not None:
+            pair = results.pair(game_map, with_it, without)
+            if pair is not None:
                 accuracy = difference_over_seeds(*(side.held_out["accuracy"] for side in pair))
-                rows.append((game_map, text, *(figure.percent() for figure in (*found, accuracy))))
+                rows.append((game_map, text, *(figure.percent() for figure in (*differences(*pair), accuracy))))
     if not rows:
         names = ", ".join((*LATENTS, *ABLATIONS))
         return ["## Ablations", "", *paragraph(f"Not run yet: {names}. The command below runs them.")]

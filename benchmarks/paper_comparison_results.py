@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import write_json
-from paper_comparison_plan import MAPS, VARIANTS, Budget, Cell
+from paper_comparison_plan import MAPS, PERCEIVER, VARIANTS, Budget, Cell
 from paper_comparison_statistics import (
     Estimate,
     difference_of_games,
@@ -78,6 +78,12 @@ class Results:
     trained: dict[str, dict[str, Trained]]
     """By map and variant, in the order of `VARIANTS`."""
 
+    @property
+    def read_heads(self) -> int:
+        """Heads of Perceiver IO's cross-attention; plans without agents are of runs with one."""
+        agents = self.plan.get("agents", {})
+        return int(agents[PERCEIVER]["num_cross_attention_heads"]) if agents else 1
+
     def pair(self, game_map: str, first: str, second: str) -> tuple[Trained, Trained] | None:
         """Return what the seeds that both variants were trained from gave; None without such seeds."""
         sides = [self.trained.get(game_map, {}).get(name) for name in (first, second)]
@@ -88,13 +94,13 @@ class Results:
 
     def difference(self, game_map: str, first: str, second: str) -> tuple[Estimate, Estimate] | None:
         """Return the difference of mean win rates over seeds, and that of these very agents over games; or None."""
-        sides = self.pair(game_map, first, second)
-        if sides is None:
-            return None
-        return (
-            difference_over_seeds(sides[0].means, sides[1].means),
-            difference_of_games(sides[0].all_rates, sides[1].all_rates),
-        )
+        pair = self.pair(game_map, first, second)
+        return None if pair is None else differences(*pair)
+
+
+def differences(first: Trained, second: Trained) -> tuple[Estimate, Estimate]:
+    """Return the difference of mean win rates over the seeds, which both have, and of these very agents over games."""
+    return difference_over_seeds(first.means, second.means), difference_of_games(first.all_rates, second.all_rates)
 
 
 def open_run(

@@ -28,10 +28,9 @@ HOW_COUNTED = """\
 
 * **Agents.** 64 channels, 3 layers, 2 heads, no core. The transformer is AlphaStar's at a quarter of its width (256
   hidden channels). Perceiver IO reads the list into latents of 32 channels and thinks in 3 layers; the width was chosen
-  by its FLOPs before anything was trained. One thing was tuned afterwards: 4 heads read the list and the latents, where
-  the paper has one. Of one head, four, wider latents and more layers, it told held-out games best after a training on
-  the small map from the first seed. The transformer was not tuned. The Set Transformer has 32 inducing points in a
-  layer; cosFormer goes without re-weighting by position.
+  by its FLOPs before anything was trained. The Set Transformer has 32 inducing points in a layer; cosFormer goes
+  without re-weighting by position.
+* **Tuned.** {tuned}
 * **Encoder FLOPs.** What gives each unit of a list of the mean length its embedding: Perceiver IO reads the list and
   answers one query for each unit; the others' outputs are the embeddings. Multiplications and additions count apart;
   softmax, norms and lookups do not count. torch counts (`benchmarks/flops.py`), and a test holds it to the formulas.
@@ -51,6 +50,11 @@ HOW_COUNTED = """\
 ![Encoder FLOPs over the length of the list](images/paper_comparison_flops.png)
 """
 
+_SEVERAL_HEADS = """\
+{heads} heads read the list and the latents, where the paper has one. Of one head, four, wider latents and more
+  layers, it was right about held-out games most often, trained on the small map from the first seed. The transformer
+  was not tuned."""
+
 ABLATION_PAIRS = (
     ("32 latents against 8", PERCEIVER, "perceiver_8"),
     ("32 latents against 16", PERCEIVER, "perceiver_16"),
@@ -61,6 +65,12 @@ ABLATION_PAIRS = (
     ("scatter connection, transformer", TRANSFORMER, "transformer_no_scatter"),
 )
 """What is asked, the variant with it and the one without."""
+
+
+def how_counted(read_heads: int) -> str:
+    """Return how things are counted in a run whose Perceiver IO reads with so many heads."""
+    several = _SEVERAL_HEADS.format(heads=read_heads)
+    return HOW_COUNTED.format(tuned="Nothing was." if read_heads == 1 else several)
 
 
 def paragraph(*sentences: str) -> list[str]:

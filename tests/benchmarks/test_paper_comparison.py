@@ -278,6 +278,11 @@ def test_a_difference_leaves_out_seeds_that_one_side_lacks(
 def test_pages_of_two_runs_stand_side_by_side(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
     write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62], plan.TRANSFORMER: [59, 61]})
     pages = {name: report.write_page(tmp_path / "run", tmp_path, name) for name in ("long", "short")}
+    described = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert "**Tuned.** Nothing was." in pages["short"].read_text()
+    heads = {"agents": {plan.PERCEIVER: {"num_cross_attention_heads": 8}}}
+    (tmp_path / "run" / "plan.json").write_text(json.dumps({**described, **heads}))
+    assert "**Tuned.** 8 heads" in report.page(report.read_results(tmp_path / "run"))
     for name, written in pages.items():
         assert written == tmp_path / f"{name}.md"
         assert f"images/{name}_win_rates.png" in written.read_text()

@@ -110,7 +110,7 @@ class Lessons:
         torch.manual_seed(seed)
         config = LearnerConfig(
             learning_rate=self.budget.learning_rate,
-            final_learning_rate=self.budget.learning_rate / 5,
+            final_learning_rate=self.budget.final_learning_rate,
             max_grad_norm=5.0,
             value_cost=0.0,
             discounts=(1.0,),

@@ -98,7 +98,9 @@ class Budget:
     unroll_length: int = 8
     """Steps of such a piece."""
     learning_rate: float = 1e-3
-    """Of Adam at the start; it falls linearly to a fifth."""
+    """Of Adam at the start."""
+    final_learning_rate: float = 0.0
+    """The same at the end, linearly fallen: at nought, the last few games that are read decide least."""
     opponents: tuple[str, ...] = ("CoacAI", "mayari", "WorkerRush", "LightRush", "RandomBiasedAI")
     """AIs that are played against."""
     games: int = 200

@@ -57,6 +57,9 @@ class EvaluateOptions:
     """A file for the results as JSON."""
     workers: int | None = None
     """Processes; by default one for each usable core."""
+    games_at_once: int | None = None
+    """Games that a process steps together, 50 by default and few in StarCraft II. Against AIs that search, 5 keep all
+    cores busy to the end. Other numbers give other games."""
     allow_version_mismatch: bool = False
     """Play even if the game or its layout is not the one that the checkpoint was trained with."""
 
@@ -111,16 +114,16 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
     if isinstance(player, ScriptedContestant) and options.game != "microrts":
         raise ConfigError(f"the AIs of {options.game} play against agents only: give --checkpoint or --agent random")
+    environment = _environment(options.map_name, trained, options.game)
+    if isinstance(environment, StarCraft2Config):
+        environment = replace(environment, max_steps=options.max_steps or environment.max_steps)
     evaluation = EvaluationConfig(
         opponents=_expanded(options.opponents, options.game if trained is None else trained.environment.kind),
         games=options.games,
         modes=options.modes,
         max_steps=_max_steps(options.max_steps, trained, options.game),
+        games_at_once=_games_at_once(options.games_at_once, environment, trained),
     )
-    environment = _environment(options.map_name, trained, options.game)
-    if isinstance(environment, StarCraft2Config):  # whose games are processes of a gigabyte or more
-        evaluation = replace(evaluation, games_at_once=trained.evaluation.games_at_once if trained else 2)
-        environment = replace(environment, max_steps=options.max_steps or environment.max_steps)
     if is_scored(environment):
         if options.opponents != (ALL_OPPONENTS,):
             raise ConfigError(f"{environment.map_name} has no opponents: leave --opponents out")
@@ -200,6 +203,14 @@ def _max_steps(given: int | None, trained: TrainConfig | None, game: str = "micr
         raise ConfigError(f"max_steps must be at least 1, got {given}")
     default = StarCraft2Config().max_steps if game == "starcraft2" else 2000
     return given or (trained.evaluation.max_steps if trained else default)
+
+
+def _games_at_once(given: int | None, environment: EnvironmentConfig, trained: TrainConfig | None) -> int:
+    if given is not None:
+        return given
+    if isinstance(environment, StarCraft2Config):  # whose games are processes of a gigabyte or more
+        return trained.evaluation.games_at_once if trained else 2
+    return EvaluationConfig().games_at_once
 
 
 def _check_fit(player: AgentContestant | RandomContestant | ScriptedContestant, spec: AgentSpec) -> None:

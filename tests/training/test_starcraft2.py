@@ -200,6 +200,8 @@ def test_evaluate_starts_few_games_at_once(stand_in: Path) -> None:
     options = EvaluateOptions(agent="random", game="starcraft2", opponents=("easy",), map_name="Flat32", games=5)
     matches = prepare_evaluation(options).matches
     assert [batch.num_games for batch in matches] == [2, 2, 1]
+    matches = prepare_evaluation(replace(options, games_at_once=3)).matches
+    assert [batch.num_games for batch in matches] == [3, 2]
     assert {batch.environment.max_steps for batch in matches} == {28_800}
     episodes = prepare_evaluation(
         EvaluateOptions(agent="random", game="starcraft2", map_name="MoveToBeacon", games=3, max_steps=7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import zipfile
 from typing import Any
 
@@ -44,14 +45,22 @@ equal games."""
 COMPETITION_AIS = (*FAST_AIS, *SEARCH_AIS)
 """The names to choose from first; any other AI of the game goes by the name of its class."""
 
+_BUDGET = re.compile(r"(?P<name>[^-]+)-(?P<most>[1-9]\d{0,5})(?P<unit>ms|iterations)")
+
 
 def ai_factory(name: str) -> Any:
     """Return the Java object that makes the AI called `name`: a name of `list_ais()` or a full class name.
 
+    An AI that searches has 100 ms for each step. `NaiveMCTS-10ms` has 10, and `NaiveMCTS-20iterations` goes 20 times
+    through its search by no clock: it plays as well on a busy machine. Whether an AI heeds its budget is up to it.
+
     Raises:
         UnknownNameError: if there is no such AI; close matches are in the message.
         GameCrashedError: if the AI cannot be made.
+        ValueError: if it is an AI that no budget can be given.
     """
+    if with_budget := _BUDGET.fullmatch(name):
+        return _with_budget(ai_factory(with_budget["name"]), name, int(with_budget["most"]), with_budget["unit"])
     class_names = _class_names(name)
     for class_name in class_names:
         factory = _factory_of_class(class_name)
@@ -61,6 +70,14 @@ def ai_factory(name: str) -> Any:
             return factory
     known = list_ais() if class_names else (*COMPETITION_AIS, *_classes_by_short_name())
     raise UnknownNameError("AI", name, known)
+
+
+def _with_budget(factory: Any, name: str, most: int, unit: str) -> Any:
+    jpype = import_jpype()
+    try:
+        return factory.withBudget(most, -1) if unit == "ms" else factory.withBudget(-1, most)
+    except jpype.JException as error:
+        raise ValueError(f"{name}: this AI does not search within a budget, give its name alone") from error
 
 
 @functools.lru_cache(maxsize=1)

@@ -31,6 +31,33 @@ def test_full_class_names_are_understood() -> None:
     assert str(ai_factory("ai.abstraction.LightRush").make().getClass().getName()) == "ai.abstraction.LightRush"
 
 
+@pytest.mark.parametrize(
+    ("name", "milliseconds", "iterations"),
+    [("NaiveMCTS", 100, -1), ("NaiveMCTS-10ms", 10, -1), ("ai.mcts.naivemcts.NaiveMCTS-20iterations", -1, 20)],
+)
+def test_a_searching_ai_gets_the_budget_of_its_name(name: str, milliseconds: int, iterations: int) -> None:
+    ai = ai_factory(name).make()
+    assert (ai.getTimeBudget(), ai.getIterationsBudget()) == (milliseconds, iterations)
+
+
+def test_a_searching_ai_plays_within_iterations() -> None:
+    results = play_ai_games(MAP_8, "NaiveMCTS-5iterations", "PassiveAI", num_games=1, max_steps=150)
+    assert results.game_steps[0] > 0
+
+
+def test_an_ai_without_a_budget_says_so() -> None:
+    with pytest.raises(ValueError, match="RandomAI-5ms: this AI does not search within a budget"):
+        ai_factory("RandomAI-5ms")
+    with pytest.raises(UnknownNameError, match="NaiveMCT"):
+        ai_factory("NaiveMCT-5ms")
+
+
+@pytest.mark.parametrize("name", ["NaiveMCTS-0ms", "NaiveMCTS-ms", "NaiveMCTS-5", "-5ms", "NaiveMCTS-5ms-5ms"])
+def test_other_budgets_are_names_of_no_ai(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        ai_factory(name)
+
+
 @pytest.mark.parametrize(("name", "match"), [("workerrush", "WorkerRush"), ("CoachAI", "CoacAI"), ("Mayari", "mayari")])
 def test_close_names_are_offered(name: str, match: str) -> None:
     with pytest.raises(UnknownNameError, match="unknown AI") as caught:

@@ -1,6 +1,7 @@
 package perceiverstar;
 
 import ai.core.AI;
+import ai.core.AIWithComputationBudget;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Modifier;
@@ -14,6 +15,10 @@ import rts.units.UnitTypeTable;
 public final class AiFactory {
     private final Constructor<?> constructor;
     private final UnitTypeTable unitTypes;
+    private final Budget budget;
+
+    /** How long an AI may think at a step: for so many milliseconds, and so many iterations of its search; -1: any. */
+    private record Budget(int milliseconds, int iterations) {}
 
     /**
      * @throws IllegalArgumentException if the class is no AI, or needs more than the unit types to be made
@@ -40,12 +45,36 @@ public final class AiFactory {
         }
         this.constructor = found;
         this.unitTypes = unitTypes;
+        this.budget = null;
+    }
+
+    private AiFactory(AiFactory other, Budget budget) {
+        this.constructor = other.constructor;
+        this.unitTypes = other.unitTypes;
+        this.budget = budget;
+    }
+
+    /**
+     * Returns what makes the same AI with another budget for each step; -1 leaves milliseconds or iterations open.
+     *
+     * @throws IllegalArgumentException if the AI has none
+     */
+    public AiFactory withBudget(int milliseconds, int iterations) {
+        if (!AIWithComputationBudget.class.isAssignableFrom(constructor.getDeclaringClass())) {
+            throw new IllegalArgumentException(constructor.getDeclaringClass().getName() + " has no budget");
+        }
+        return new AiFactory(this, new Budget(milliseconds, iterations));
     }
 
     /** Makes an AI, ready for its first step. */
     public AI make() throws Exception {
         try {
             AI ai = (AI) (constructor.getParameterCount() == 0 ? constructor.newInstance() : constructor.newInstance(unitTypes));
+            if (budget != null) {
+                AIWithComputationBudget thinker = (AIWithComputationBudget) ai;
+                thinker.setTimeBudget(budget.milliseconds());
+                thinker.setIterationsBudget(budget.iterations());
+            }
             ai.reset();
             return ai;
         } catch (InvocationTargetException error) {

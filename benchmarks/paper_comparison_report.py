@@ -50,7 +50,7 @@ def page(results: Results, name: str = NAME) -> str:
     for game_map in TRAINED_MAPS:
         lines += _map(results, game_map)
     lines += _ablations(results)
-    lines += [how_counted(results.read_heads), *_reproduce(results)]
+    lines += [how_counted(*results.tuned), *_reproduce(results)]
     return "\n".join(lines).rstrip() + "\n"
 
 

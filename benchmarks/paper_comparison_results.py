@@ -79,10 +79,10 @@ class Results:
     """By map and variant, in the order of `VARIANTS`."""
 
     @property
-    def read_heads(self) -> int:
-        """Heads of Perceiver IO's cross-attention; plans without agents are of runs with one."""
-        agents = self.plan.get("agents", {})
-        return int(agents[PERCEIVER]["num_cross_attention_heads"]) if agents else 1
+    def tuned(self) -> tuple[int, int]:
+        """Heads of Perceiver IO's cross-attention and width of its MLPs; plans without agents are of runs with one."""
+        perceiver = self.plan.get("agents", {}).get(PERCEIVER, {})
+        return perceiver.get("num_cross_attention_heads", 1), perceiver.get("widening_factor", 1)
 
     def pair(self, game_map: str, first: str, second: str) -> tuple[Trained, Trained] | None:
         """Return what the seeds that both variants were trained from gave; None without such seeds."""

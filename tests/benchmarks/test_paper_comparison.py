@@ -143,7 +143,8 @@ def test_operations_of_both_encoders_are_those_of_their_formulas(
     assert costs.encoder_flops(plan.VARIANTS[plan.TRANSFORMER], units) == transformer
     read = linear(tokens, channels, 2 * channels) + linear(latents, width, channels) + linear(latents, channels, width)
     read += attention(latents, tokens, channels) + 2 * linear(latents, width, width)
-    think = 3 * (6 * linear(latents, width, width) + attention(latents, latents, width))
+    layer = 4 * linear(latents, width, width) + attention(latents, latents, width)
+    think = 3 * (layer + 2 * linear(latents, width, 4 * width))
     answer = 2 * linear(units, channels, width) + linear(latents, width, 2 * width) + attention(units, latents, width)
     answer += 2 * linear(units, channels, channels)
     assert costs.encoder_flops(plan.VARIANTS[plan.PERCEIVER], units) == read + think + answer
@@ -280,9 +281,11 @@ def test_pages_of_two_runs_stand_side_by_side(report: ModuleType, plan: ModuleTy
     pages = {name: report.write_page(tmp_path / "run", tmp_path, name) for name in ("long", "short")}
     described = json.loads((tmp_path / "run" / "plan.json").read_text())
     assert "**Tuned.** Nothing was." in pages["short"].read_text()
-    heads = {"agents": {plan.PERCEIVER: {"num_cross_attention_heads": 8}}}
+    heads = {"agents": {plan.PERCEIVER: {"num_cross_attention_heads": 8, "widening_factor": 3}}}
     (tmp_path / "run" / "plan.json").write_text(json.dumps({**described, **heads}))
-    assert "**Tuned.** 8 heads" in report.page(report.read_results(tmp_path / "run"))
+    text = report.page(report.read_results(tmp_path / "run"))
+    assert "**Tuned.** 8 heads" in text
+    assert "is\n  3 times as wide" in text
     for name, written in pages.items():
         assert written == tmp_path / f"{name}.md"
         assert f"images/{name}_win_rates.png" in written.read_text()

@@ -52,7 +52,7 @@ def ai_factory(name: str) -> Any:
     """Return the Java object that makes the AI called `name`: a name of `list_ais()` or a full class name.
 
     An AI that searches has 100 ms for each step. `NaiveMCTS-10ms` has 10, and `NaiveMCTS-20iterations` goes 20 times
-    through its search by no clock: it plays as well on a busy machine. Whether an AI heeds its budget is up to it.
+    through its search, which ends long before its clock does. Whether an AI heeds its budget is up to it.
 
     Raises:
         UnknownNameError: if there is no such AI; close matches are in the message.

@@ -35,7 +35,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
 
     Args:
         map_path: a name of `list_maps()`, such as maps/8x8/basesWorkers8x8A.xml, or a file of your own.
-        opponents: for each game the name of its AI (see `ai_factory`), or None to control both players.
+        opponents: for each game the name of its AI (see `ais.ai_factory`), or None to control both players.
         agent_players: for each game which player, 0 or 1, the row is; default 0. Ignored where both are controlled.
         max_steps: game steps after which an episode is truncated.
         reward_weights: weight of each of `reward_term_names` in the reward.

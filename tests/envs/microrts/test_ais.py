@@ -33,7 +33,7 @@ def test_full_class_names_are_understood() -> None:
 
 @pytest.mark.parametrize(
     ("name", "milliseconds", "iterations"),
-    [("NaiveMCTS", 100, -1), ("NaiveMCTS-10ms", 10, -1), ("ai.mcts.naivemcts.NaiveMCTS-20iterations", -1, 20)],
+    [("NaiveMCTS", 100, -1), ("NaiveMCTS-10ms", 10, -1), ("ai.mcts.naivemcts.NaiveMCTS-20iterations", 100, 20)],
 )
 def test_a_searching_ai_gets_the_budget_of_its_name(name: str, milliseconds: int, iterations: int) -> None:
     ai = ai_factory(name).make()

@@ -17,7 +17,7 @@ public final class AiFactory {
     private final UnitTypeTable unitTypes;
     private final Budget budget;
 
-    /** How long an AI may think at a step: for so many milliseconds, and so many iterations of its search; -1: any. */
+    /** How long an AI may think at a step: for so many milliseconds, and so many iterations of its search; -1: as it is. */
     private record Budget(int milliseconds, int iterations) {}
 
     /**
@@ -55,7 +55,7 @@ public final class AiFactory {
     }
 
     /**
-     * Returns what makes the same AI with another budget for each step; -1 leaves milliseconds or iterations open.
+     * Returns what makes the same AI with another budget for each step; -1 leaves milliseconds or iterations as they are.
      *
      * @throws IllegalArgumentException if the AI has none
      */
@@ -72,8 +72,13 @@ public final class AiFactory {
             AI ai = (AI) (constructor.getParameterCount() == 0 ? constructor.newInstance() : constructor.newInstance(unitTypes));
             if (budget != null) {
                 AIWithComputationBudget thinker = (AIWithComputationBudget) ai;
-                thinker.setTimeBudget(budget.milliseconds());
-                thinker.setIterationsBudget(budget.iterations());
+                // Never without a clock: some AIs count no iterations, and would think for ever.
+                if (budget.milliseconds() >= 0) {
+                    thinker.setTimeBudget(budget.milliseconds());
+                }
+                if (budget.iterations() >= 0) {
+                    thinker.setIterationsBudget(budget.iterations());
+                }
             }
             ai.reset();
             return ai;

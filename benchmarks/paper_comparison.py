@@ -43,7 +43,10 @@ def main() -> int:
     for name in options.maps:
         record_map(options.output, name, budget)
     cells = plan_cells(options.maps, options.variants, options.seeds)
-    jobs = [CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline) for cell in cells]
+    jobs = [
+        CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline, device=options.device)
+        for cell in cells
+    ]
     done = run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=_LONGEST_CELL_SECONDS)
     for number, (index, told) in enumerate(done, 1):
         print(f"{number}/{len(cells)} {cells[index].path}: {told}", flush=True)
@@ -68,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, help=f"over the recording; {Budget().passes} by default")
     parser.add_argument("--recorded-games", type=int, help=f"of each pair of AIs; {Budget().recorded_games} by default")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="begin no training after so many minutes")
+    parser.add_argument("--device", default="cpu", help="cuda, cuda:1, ...: learns, while the processor plays")
     parser.add_argument("--workers", type=int, help="trainings side by side, a thread each; all cores by default")
     return parser.parse_args()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from common import machine_info, write_json
 from paper_comparison_costs import (
@@ -22,7 +24,17 @@ from paper_comparison_costs import (
     steps_per_second,
 )
 from paper_comparison_plan import MAPS, VARIANTS, Budget, Cell
-from paper_comparison_results import CELL_FILE, CELLS, COSTS, LISTS, RECORDINGS, SPEED, recording_of
+from paper_comparison_results import (
+    CELL_FILE,
+    CELLS,
+    COSTS,
+    LISTS,
+    RECORDINGS,
+    SPEED,
+    TRAINING_FILE,
+    WEIGHTS_FILE,
+    recording_of,
+)
 
 from agent import Agent
 from training.config import EvaluationConfig
@@ -105,7 +117,7 @@ class Lessons:
             seed=seed,
         )
 
-    def learner(self, variant: str, seed: int) -> ImitationLearner:
+    def learner(self, variant: str, seed: int, device: str = "cpu") -> ImitationLearner:
         """Return a new agent of that variant with what trains it; as in the paper, only the policy is taught."""
         torch.manual_seed(seed)
         config = LearnerConfig(
@@ -115,7 +127,8 @@ class Lessons:
             value_cost=0.0,
             discounts=(1.0,),
         )
-        return ImitationLearner(Agent(self.spec, VARIANTS[variant]), config, num_streams=self.budget.streams)
+        agent = Agent(self.spec, VARIANTS[variant])
+        return ImitationLearner(agent, config, num_streams=self.budget.streams, device=device)
 
 
 def batches(streams: DemonstrationStreams) -> Iterator[DemonstrationBatch]:
@@ -133,48 +146,76 @@ class CellJob:
     budget: Budget
     deadline: float
     """Time after which it is not begun."""
+    device: str = "cpu"
+    """What learns."""
 
     def run(self, context: None) -> str:
         """Train and evaluate, and return a line about it."""
         del context
-        return run_cell(self.directory, self.cell, self.budget) if time.time() < self.deadline else NOT_BEGUN
+        if time.time() >= self.deadline:
+            return NOT_BEGUN
+        return run_cell(self.directory, self.cell, self.budget, self.device)
 
 
-def run_cell(directory: Path, cell: Cell, budget: Budget) -> str:
-    """Train and evaluate unless that was done, and return a line about it."""
+def run_cell(directory: Path, cell: Cell, budget: Budget, device: str = "cpu") -> str:
+    """Train and evaluate what was not done before, and return a line about it."""
     folder = directory / CELLS / cell.path
     if (folder / CELL_FILE).exists():
         return "done before"
     torch.set_num_threads(1)
-    begin, work = time.monotonic(), time.process_time()
     lessons = Lessons(directory / RECORDINGS / cell.map, cell.map, budget)
-    learner = train(lessons, cell)
-    streams = lessons.held_out()
-    figures = learner.evaluate(batches(streams), streams.num_streams)
-    trained = time.monotonic()
-    evaluation = evaluate(learner.agent, cell, budget)
+    if not (folder / TRAINING_FILE).exists():
+        _write_training(folder, lessons, cell, device)
+    training = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
+    agent = Agent(lessons.spec, VARIANTS[cell.variant])
+    agent.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS_FILE))
+    begin, work = time.monotonic(), time.process_time()
+    evaluation = evaluate(agent, cell, budget)
     result = {
         **asdict(cell),
-        "updates": learner.num_updates,
-        "held_out": {"cross_entropy": figures["policy_loss"], **_shared(figures)},
+        **training,
         "evaluation": evaluation,
-        "training_seconds": trained - begin,
-        "evaluation_seconds": time.monotonic() - trained,
-        "core_seconds": time.process_time() - work,
+        "evaluation_seconds": time.monotonic() - begin,
+        "core_seconds": training["core_seconds"] + time.process_time() - work,
         "machine": machine_info(),
     }
     write_json(folder / CELL_FILE, result)
     mean = np.mean([row["win_rate"] for row in evaluation])
-    return f"{100 * figures['accuracy']:.1f} % accuracy, {100 * mean:.1f} % of games won"
+    return f"{100 * training['held_out']['accuracy']:.1f} % accuracy, {100 * mean:.1f} % of games won"
+
+
+def _write_training(folder: Path, lessons: Lessons, cell: Cell, device: str) -> None:
+    """Train an agent and write its weights, then its figures: where those are, a training is finished."""
+    begin, work = time.monotonic(), time.process_time()
+    learner = train(lessons, cell, device)
+    streams = lessons.held_out()
+    figures = learner.evaluate(batches(streams), streams.num_streams)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Copied, because safetensors refuses tensors that share memory.
+    weights = {name: value.detach().cpu().clone() for name, value in learner.agent.state_dict().items()}
+    safetensors.torch.save_file(weights, folder / WEIGHTS_FILE)
+    training = {
+        "updates": learner.num_updates,
+        "held_out": {"cross_entropy": figures["policy_loss"], **_shared(figures)},
+        "training_seconds": time.monotonic() - begin,
+        "core_seconds": time.process_time() - work,
+        "learnt_on": device_name(device),
+    }
+    write_json(folder / TRAINING_FILE, training)
+
+
+def device_name(device: str) -> str:
+    """Return what a device is called, for a reader."""
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
 
 
 def _shared(figures: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if name.startswith(("accuracy", "cross_entropy/"))}
 
 
-def train(lessons: Lessons, cell: Cell) -> ImitationLearner:
+def train(lessons: Lessons, cell: Cell, device: str = "cpu") -> ImitationLearner:
     """Return the learner at the end of all passes: no variant stops earlier than another."""
-    learner = lessons.learner(cell.variant, cell.seed)
+    learner = lessons.learner(cell.variant, cell.seed, device)
     all_steps = lessons.config.passes * lessons.choice.num_train_steps
     steps = 0
     for batch in batches(lessons.training(cell.seed)):

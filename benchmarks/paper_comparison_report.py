@@ -204,7 +204,6 @@ def _ablations(results: Results) -> list[str]:
 
 
 def _reproduce(results: Results) -> list[str]:
-    seconds = [time for variants in results.trained.values() for each in variants.values() for time in each.seconds]
     machine = results.plan["machine"]
     lines = [
         "## Again",
@@ -219,10 +218,12 @@ def _reproduce(results: Results) -> list[str]:
         f"Measured on {machine['processor']}, {machine['usable_cores']} cores, load {machine['load_average'][0]:.1f}",
         "when it began; costs are compared side by side in one process, so that other work falls on all of them alike.",
     ]
-    if seconds:
-        sentences.append(
-            f"A training and its evaluation took {statistics.fmean(seconds) / 60:.1f} minutes in the mean."
-        )
+    for name, variants in results.trained.items():
+        seconds = [time for each in variants.values() for time in each.seconds]
+        gpus = sorted({device for each in variants.values() for device in each.learnt_on} - {"cpu"})
+        learnt = f" The learning was done on {' and '.join(gpus)}." if gpus else ""
+        minutes = statistics.fmean(seconds) / 60
+        sentences.append(f"On the {name} map, a training and its games took {minutes:.1f} minutes in the mean.{learnt}")
     return [*lines, *paragraph(*sentences)]
 
 

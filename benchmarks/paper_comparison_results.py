@@ -22,6 +22,7 @@ from paper_comparison_statistics import (
 from training.statistics import WinRate
 
 PLAN_FILE, CELL_FILE = "plan.json", "cell.json"
+TRAINING_FILE, WEIGHTS_FILE = "training.json", "weights.safetensors"
 CELLS, COSTS, RECORDINGS, LISTS = "cells", "costs", "recordings", "recordings_for_lists"
 SPEED = "training_steps_per_second"
 """Of a variant's costs, there where more than the encoder's operations was measured."""
@@ -37,6 +38,8 @@ class Trained:
     held_out: dict[str, list[float]]
     """Figures on held-out games, one for each seed."""
     seconds: list[float]
+    learnt_on: list[str]
+    """Device of each training."""
 
     @property
     def means(self) -> list[float]:
@@ -51,6 +54,7 @@ class Trained:
             rates={name: [rates[index] for index in kept] for name, rates in self.rates.items()},
             held_out={name: [figures[index] for index in kept] for name, figures in self.held_out.items()},
             seconds=[self.seconds[index] for index in kept],
+            learnt_on=[self.learnt_on[index] for index in kept],
         )
 
     @property
@@ -181,4 +185,5 @@ def trained_of(cells: Sequence[dict[str, Any]]) -> Trained:
         rates=rates,
         held_out={name: [cell["held_out"][name] for cell in cells] for name in names},
         seconds=[cell["training_seconds"] + cell["evaluation_seconds"] for cell in cells],
+        learnt_on=[cell.get("learnt_on", "cpu") for cell in cells],
     )

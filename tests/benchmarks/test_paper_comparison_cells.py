@@ -106,6 +106,41 @@ def test_a_cell_is_trained_to_the_end_and_once(
     assert played == [cell]
 
 
+def test_a_training_whose_games_were_interrupted_is_kept(
+    cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, played = [], []
+    train = cells.train
+
+    def remember(*args: Any) -> Any:
+        learner = train(*args)
+        weights.append(learner.agent.state_dict())
+        return learner
+
+    def evaluate(agent: Any, cell: Any, budget: Any) -> list[dict[str, Any]]:
+        played.append(agent.state_dict())
+        if len(played) == 1:
+            raise KeyboardInterrupt
+        return [{"opponent": name, "win_rate": 0.5} for name in budget.opponents]
+
+    monkeypatch.setattr(cells, "train", remember)
+    monkeypatch.setattr(cells, "evaluate", evaluate)
+    budget = plan.Budget(streams=4, unroll_length=5, passes=1)
+    cell = plan.Cell(map="small", variant="deep_sets", seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        cells.run_cell(tmp_path, cell, budget)
+    folder = tmp_path / "cells" / cell.path
+    assert not (folder / "cell.json").exists()
+    assert cells.run_cell(tmp_path, cell, budget).endswith("50.0 % of games won")
+    assert len(weights) == 1
+    for agent in played:
+        for name, value in weights[0].items():
+            np.testing.assert_array_equal(agent[name].numpy(), value.numpy())
+    written = json.loads((folder / "cell.json").read_text())
+    assert written["learnt_on"] == "cpu"
+    assert written["core_seconds"] > 0 < written["training_seconds"]
+
+
 def test_seeds_give_other_networks_and_equal_seeds_the_same(cells: ModuleType, plan: ModuleType) -> None:
     taught = lessons(cells, plan, passes=1)
     weights = []

@@ -45,6 +45,9 @@ equal games."""
 COMPETITION_AIS = (*FAST_AIS, *SEARCH_AIS)
 """The names to choose from first; any other AI of the game goes by the name of its class."""
 
+HEEDED_BUDGETS = {"NaiveMCTS": ("ms", "iterations"), "Droplet": ("ms",)}
+"""Which budgets the searching competition AIs heed; the others think as long as they like, whatever they are told."""
+
 _BUDGET = re.compile(r"(?P<name>[^-]+)-(?P<most>[1-9]\d{0,5})(?P<unit>ms|iterations)")
 
 
@@ -52,15 +55,17 @@ def ai_factory(name: str) -> Any:
     """Return the Java object that makes the AI called `name`: a name of `list_ais()` or a full class name.
 
     An AI that searches has 100 ms for each step. `NaiveMCTS-10ms` has 10, and `NaiveMCTS-20iterations` goes 20 times
-    through its search, which ends long before its clock does. Whether an AI heeds its budget is up to it.
+    through its search, whatever the clock says within 10 seconds. Whether one that is no competition AI heeds its
+    budget is up to it.
 
     Raises:
         UnknownNameError: if there is no such AI; close matches are in the message.
         GameCrashedError: if the AI cannot be made.
-        ValueError: if it is an AI that no budget can be given.
+        ValueError: if it is an AI that no such budget can be given.
     """
     if with_budget := _BUDGET.fullmatch(name):
-        return _with_budget(ai_factory(with_budget["name"]), name, int(with_budget["most"]), with_budget["unit"])
+        ai = with_budget["name"]
+        return _with_budget(ai_factory(ai), name, ai, int(with_budget["most"]), with_budget["unit"])
     class_names = _class_names(name)
     for class_name in class_names:
         factory = _factory_of_class(class_name)
@@ -72,12 +77,14 @@ def ai_factory(name: str) -> Any:
     raise UnknownNameError("AI", name, known)
 
 
-def _with_budget(factory: Any, name: str, most: int, unit: str) -> Any:
-    jpype = import_jpype()
-    try:
-        return factory.withBudget(most, -1) if unit == "ms" else factory.withBudget(-1, most)
-    except jpype.JException as error:
-        raise ValueError(f"{name}: this AI does not search within a budget, give its name alone") from error
+def _with_budget(factory: Any, name: str, ai: str, most: int, unit: str) -> Any:
+    short_name = next((known for known, class_name in SEARCH_AIS.items() if ai in (known, class_name)), None)
+    if short_name and unit not in (heeded := HEEDED_BUDGETS.get(short_name, ())):
+        instead = f", or one of {' or '.join(heeded)}" if heeded else ""
+        raise ValueError(f"{name}: {short_name} does not heed a budget of {unit}; give its name alone{instead}")
+    if not factory.searches():
+        raise ValueError(f"{name}: this AI does not search within a budget; give its name alone")
+    return factory.withBudget(most, -1) if unit == "ms" else factory.withBudget(-1, most)
 
 
 @functools.lru_cache(maxsize=1)

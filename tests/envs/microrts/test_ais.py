@@ -33,21 +33,41 @@ def test_full_class_names_are_understood() -> None:
 
 @pytest.mark.parametrize(
     ("name", "milliseconds", "iterations"),
-    [("NaiveMCTS", 100, -1), ("NaiveMCTS-10ms", 10, -1), ("ai.mcts.naivemcts.NaiveMCTS-20iterations", 100, 20)],
+    [("NaiveMCTS", 100, -1), ("NaiveMCTS-10ms", 10, -1), ("ai.mcts.naivemcts.NaiveMCTS-20iterations", 10_000, 20)],
 )
 def test_a_searching_ai_gets_the_budget_of_its_name(name: str, milliseconds: int, iterations: int) -> None:
     ai = ai_factory(name).make()
     assert (ai.getTimeBudget(), ai.getIterationsBudget()) == (milliseconds, iterations)
 
 
-def test_a_searching_ai_plays_within_iterations() -> None:
-    results = play_ai_games(MAP_8, "NaiveMCTS-5iterations", "PassiveAI", num_games=1, max_steps=150)
-    assert results.game_steps[0] > 0
+def test_iterations_are_a_budget_without_a_clock() -> None:
+    def games(name: str) -> list[int]:
+        return play_ai_games(MAP_8, name, "WorkerRush", num_games=3, max_steps=400, seed=3).game_steps.tolist()
+
+    first, again = games("NaiveMCTS-3iterations"), games("NaiveMCTS-3iterations")
+    assert first == again != games("NaiveMCTS-30iterations")
 
 
-def test_an_ai_without_a_budget_says_so() -> None:
-    with pytest.raises(ValueError, match="RandomAI-5ms: this AI does not search within a budget"):
-        ai_factory("RandomAI-5ms")
+def test_an_ai_that_counts_no_iterations_still_has_its_clock() -> None:
+    ai = ai_factory("Droplet").withBudget(-1, 1).make()
+    assert (ai.getTimeBudget(), ai.getIterationsBudget()) == (10_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("RandomAI-5ms", "RandomAI-5ms: this AI does not search within a budget"),
+        ("CoacAI-5ms", "CoacAI-5ms: this AI does not search within a budget"),
+        ("Tiamat-10ms", "Tiamat-10ms: Tiamat does not heed a budget of ms; give its name alone$"),
+        ("GNS.Droplet-5iterations", "Droplet does not heed a budget of iterations; give its name alone, or one of ms"),
+    ],
+)
+def test_an_ai_that_does_not_heed_a_budget_gets_none(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ai_factory(name)
+
+
+def test_an_ai_with_a_budget_is_known() -> None:
     with pytest.raises(UnknownNameError, match="NaiveMCT"):
         ai_factory("NaiveMCT-5ms")
 

@@ -17,6 +17,12 @@ public final class AiFactory {
     private final UnitTypeTable unitTypes;
     private final Budget budget;
 
+    /**
+     * Where iterations are counted: not without a clock, as some AIs count none and would think for ever; and so long that a
+     * busy machine does not end a search that counts.
+     */
+    private static final int LONGEST_MILLISECONDS = 10_000;
+
     /** How long an AI may think at a step: for so many milliseconds, and so many iterations of its search; -1: as it is. */
     private record Budget(int milliseconds, int iterations) {}
 
@@ -54,15 +60,15 @@ public final class AiFactory {
         this.budget = budget;
     }
 
-    /**
-     * Returns what makes the same AI with another budget for each step; -1 leaves milliseconds or iterations as they are.
-     *
-     * @throws IllegalArgumentException if the AI has none
-     */
+    /** Returns whether the AI thinks within a budget: scripted ones have none, or one without limits that they never read. */
+    public boolean searches() throws Exception {
+        AI ai = make();
+        return ai instanceof AIWithComputationBudget
+            && (((AIWithComputationBudget) ai).getTimeBudget() > 0 || ((AIWithComputationBudget) ai).getIterationsBudget() > 0);
+    }
+
+    /** Returns what makes the same AI with another budget for each step; -1 leaves milliseconds or iterations as they are. */
     public AiFactory withBudget(int milliseconds, int iterations) {
-        if (!AIWithComputationBudget.class.isAssignableFrom(constructor.getDeclaringClass())) {
-            throw new IllegalArgumentException(constructor.getDeclaringClass().getName() + " has no budget");
-        }
         return new AiFactory(this, new Budget(milliseconds, iterations));
     }
 
@@ -72,12 +78,12 @@ public final class AiFactory {
             AI ai = (AI) (constructor.getParameterCount() == 0 ? constructor.newInstance() : constructor.newInstance(unitTypes));
             if (budget != null) {
                 AIWithComputationBudget thinker = (AIWithComputationBudget) ai;
-                // Never without a clock: some AIs count no iterations, and would think for ever.
                 if (budget.milliseconds() >= 0) {
                     thinker.setTimeBudget(budget.milliseconds());
                 }
                 if (budget.iterations() >= 0) {
                     thinker.setIterationsBudget(budget.iterations());
+                    thinker.setTimeBudget(LONGEST_MILLISECONDS);
                 }
             }
             ai.reset();

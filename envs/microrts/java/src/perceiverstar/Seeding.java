@@ -13,6 +13,7 @@ public final class Seeding {
         {"util.Sampler", "generator"},
         {"rts.GameState", "r"},
         {"rts.UnitAction", "r"},
+        {"ai.mcts.MCTSNode", "r"},
         {"java.util.Collections", "r"}, // behind Collections.shuffle; needs --add-opens java.base/java.util
     };
     /** Classes that make generators as they go, and a neighbour of each. */

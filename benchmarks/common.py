@@ -50,7 +50,9 @@ def versions(packages: Sequence[str] = VERSIONED_PACKAGES) -> dict[str, str | No
 
 
 def write_json(path: str | Path, payload: dict[str, Any]) -> None:
-    """Write `payload` as indented JSON, creating the folder."""
+    """Write `payload` as indented JSON, creating the folder: the file is there whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(payload, indent=2) + "\n", encoding="utf-8")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(payload, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)

@@ -22,17 +22,19 @@ from paper_comparison_plan import MAPS, PERCEIVER, TINY, TRAINED_MAPS, TRANSFORM
 from paper_comparison_results import RECORDINGS, open_run
 
 from training.evaluation_workers import run_jobs
+from training.run import resolve_device
 
 _LONGEST_CELL_SECONDS = 6 * 3600.0
 
 
 def main() -> int:
-    """Record, measure, train and evaluate what is missing; return 2 where the folder is another run's."""
+    """Record, measure, train and evaluate what is missing; return 2 for another run's folder or a missing device."""
     options = _options()
     budget = TINY if options.tiny else Budget()
     changes = {name: getattr(options, name) for name in ("games", "passes", "recorded_games") if getattr(options, name)}
     budget = dataclasses.replace(budget, **changes)
     try:
+        device = str(resolve_device(options.device))
         open_run(
             options.output, budget, options.maps, options.seeds, {"machine": machine_info(), "versions": versions()}
         )
@@ -44,8 +46,7 @@ def main() -> int:
         record_map(options.output, name, budget)
     cells = plan_cells(options.maps, options.variants, options.seeds)
     jobs = [
-        CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline, device=options.device)
-        for cell in cells
+        CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline, device=device) for cell in cells
     ]
     done = run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=_LONGEST_CELL_SECONDS)
     for number, (index, told) in enumerate(done, 1):

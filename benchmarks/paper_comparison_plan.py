@@ -9,6 +9,8 @@ from typing import Any
 from agent import AgentConfig
 
 PERCEIVER, TRANSFORMER = "perceiver_32", "transformer"
+TUNED_ON, CONFIGURATIONS_TRIED = "small", 4
+"""The map whose results were looked at between configurations, and how many there were, this one included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ TRAINED_MAPS = tuple(name for name, game_map in MAPS.items() if game_map.trained
 # AlphaStar's transformer has 3 layers, 2 heads, 256 channels and 1,024 hidden ones; this one is a quarter as wide. The
 # paper keeps its layers and reads 512 units into 32 latents, whose width it does not tell; MLPs four times as wide, as
 # the transformer's are, explain its FLOPs best. Half the width of the tokens stays well below a third of the operations
-# on the longest lists here. With several heads in place of the paper's one, held-out games are told better by as many.
+# on the longest lists here. With several heads in place of the paper's one, held-out orders are told better at no more
+# operations.
 _AGENT = AgentConfig(
     channels=64,
     num_latents=32,

@@ -2,8 +2,7 @@
 
 python benchmarks/paper_comparison_report.py RUN --docs docs
 
-Only files are read: a run that is not complete gives a page of what there is, which says so. With `--name`, the page of
-another run can stand beside it.
+Only files are read: a run that is not complete gives a page of what there is, which says so.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
 from paper_comparison_plots import draw_flops, draw_win_rates
-from paper_comparison_results import SPEED, Results, Trained, differences, read_results
+from paper_comparison_results import SPEED, Results, Trained, difference_of, read_results
 from paper_comparison_statistics import difference_over_seeds
 from paper_comparison_text import (
     ABLATION_PAIRS,
@@ -28,7 +28,8 @@ from paper_comparison_text import (
     verdict_on_win_rate,
 )
 
-NAME, PICTURES = "paper_comparison", "images"
+PAGE, PICTURES = "paper_comparison.md", "images"
+FLOPS, WIN_RATES = "paper_comparison_flops.png", "paper_comparison_win_rates.png"
 _ALMOST_NEVER = 0.05
 
 
@@ -42,28 +43,28 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     ]
 
 
-def page(results: Results, name: str = NAME) -> str:
-    """Return the page's Markdown; `name` is that of its file and of its picture."""
+def page(results: Results) -> str:
+    """Return the page's Markdown."""
     lines = [HEAD, *_what_was_run(results), *_bars(results)]
     if results.trained:
-        lines += [f"![Mean win rate of each variant]({PICTURES}/{name}_win_rates.png)", ""]
+        lines += [f"![Mean win rate of each variant]({PICTURES}/{WIN_RATES})", ""]
     for game_map in TRAINED_MAPS:
         lines += _map(results, game_map)
     lines += _ablations(results)
-    lines += [how_counted(*results.tuned), *_reproduce(results)]
+    lines += [how_counted(), *_reproduce(results)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _what_was_run(results: Results) -> list[str]:
-    budget, maps, seeds = results.plan["budget"], results.plan["maps"], results.plan["seeds"]
+    budget, maps = results.plan["budget"], results.plan["maps"]
     done = sum(len(trained.seeds) for variants in results.trained.values() for trained in variants.values())
     lines = [
         "## What was run",
         "",
         *paragraph(
-            f"{done} trainings, on {', '.join(f'{name} ({MAPS[name].path})' for name in maps)}, from the seeds",
-            f"{', '.join(map(str, seeds))}. The whole is {len(VARIANTS)} variants on {len(TRAINED_MAPS)} maps from at",
-            f"least three seeds. Each training: what the winners did in games of {', '.join(budget['players'])} among",
+            f"{done} trainings with their games, on {', '.join(f'{name} ({MAPS[name].path})' for name in maps)}.",
+            f"The whole is {len(VARIANTS)} variants on {len(TRAINED_MAPS)} maps from at least three seeds.",
+            f"Each training: what the winners did in games of {', '.join(budget['players'])} among",
             f"themselves (of whose orders {100 * budget['random_orders']:g} % were replaced by random ones once they",
             f"were recorded), in batches of {budget['streams']} times {budget['unroll_length']} steps.",
             f"Each evaluation: games against {', '.join(budget['opponents'])}, half of them on each side, at most",
@@ -77,12 +78,12 @@ def _what_was_run(results: Results) -> list[str]:
         if value != whole[name]
     ]
     if changed:
-        lines += paragraph(f"This run was given less than the command gives by itself: {', '.join(changed)}.")
+        lines += paragraph(f"This run was given something else than the command gives by itself: {', '.join(changed)}.")
     missing = [
         f"{variant} on {game_map}"
         for game_map in TRAINED_MAPS
         for variant in VARIANTS
-        if variant not in results.trained.get(game_map, {})
+        if variant not in (*results.trained.get(game_map, {}), *results.waiting.get(game_map, {}))
     ]
     if missing:
         lines += paragraph(f"Not run: {_listed(missing)}.")
@@ -111,21 +112,26 @@ def _bars(results: Results) -> list[str]:
 
 
 def _map(results: Results, game_map: str) -> list[str]:
-    trained, costs = results.trained.get(game_map, {}), results.costs.get(game_map)
+    trained, waiting = results.trained.get(game_map, {}), results.waiting.get(game_map, {})
+    costs = results.costs.get(game_map)
     budget = Budget.from_dict(results.plan["budget"])
     training = "nothing was trained here yet."
-    if trained:
+    if trained or waiting:
         training = (
             f"{budget.passes_on(game_map)} passes over {budget.games_on(game_map)} games of each pair, "
             f"{budget.evaluation_games_on(game_map)} games against each AI."
         )
     lines = [f"## The {game_map} map", "", *paragraph(f"`{MAPS[game_map].path}`: {training} {_lengths(costs)}")]
-    if trained:
+    if trained or waiting:
         opponents = results.plan["budget"]["opponents"]
         header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
         header += ["held-out accuracy, %", "held-out cross-entropy"]
-        lines += table(header, [_win_row(name, each, opponents) for name, each in trained.items()])
+        rows = [_win_row(name, each, opponents) for name, each in trained.items()]
+        unplayed = [[name, str(len(of)), *[""] * (len(opponents) + 1), *_held_out(of)] for name, of in waiting.items()]
+        lines += table(header, [*rows, *unplayed])
         lines += _decided(trained, opponents)
+        if unplayed:
+            lines += paragraph(f"Trained, but no games played yet: {', '.join(waiting)}.")
     if costs and SPEED in costs["variants"][PERCEIVER]:
         lines += table(
             [
@@ -165,9 +171,12 @@ def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]
     for opponent in opponents:
         rate = trained.against(opponent)
         cells.append(f"{100 * rate.win_rate:.0f} ({100 * rate.low:.0f}-{100 * rate.high:.0f})")
-    accuracy, entropy = (statistics.fmean(trained.held_out[key]) for key in ("accuracy", "cross_entropy"))
-    figures = [trained.mean.percent(), f"{100 * accuracy:.1f}", f"{entropy:.3f}"]
-    return [name, str(len(trained.seeds)), *cells, *figures]
+    return [name, str(len(trained.seeds)), *cells, trained.mean.percent(), *_held_out(trained.held_out)]
+
+
+def _held_out(figures: Sequence[Mapping[str, float]]) -> list[str]:
+    accuracy, entropy = (statistics.fmean(of[key] for of in figures) for key in ("accuracy", "cross_entropy"))
+    return [f"{100 * accuracy:.1f}", f"{entropy:.3f}"]
 
 
 def _cost_row(name: str, costs: dict[str, float]) -> list[str]:
@@ -188,19 +197,23 @@ def _ablations(results: Results) -> list[str]:
         for text, with_it, without in ABLATION_PAIRS:
             pair = results.pair(game_map, with_it, without)
             if pair is not None:
-                accuracy = difference_over_seeds(*(side.held_out["accuracy"] for side in pair))
-                rows.append((game_map, text, *(figure.percent() for figure in (*differences(*pair), accuracy))))
+                accuracy = difference_over_seeds(*([of["accuracy"] for of in side.held_out] for side in pair))
+                found = difference_of(*pair)
+                figures = (found.over_seeds, found.over_games, accuracy)
+                rows.append((game_map, text, str(len(pair[0].seeds)), *(figure.percent() for figure in figures)))
     if not rows:
         names = ", ".join((*LATENTS, *ABLATIONS))
         return ["## Ablations", "", *paragraph(f"Not run yet: {names}. The command below runs them.")]
     header = [
         "map",
         "what",
+        "seeds",
         "win rate, points (95 % over seeds)",
         "(95 % over games)",
         "held-out accuracy (over seeds)",
     ]
-    return ["## Ablations", "", "Differences, with minus without, in points of percent.", "", *table(header, rows)]
+    text = "Differences, with minus without, in points of percent, over the seeds that both were trained from."
+    return ["## Ablations", "", text, "", *table(header, rows)]
 
 
 def _reproduce(results: Results) -> list[str]:
@@ -208,33 +221,48 @@ def _reproduce(results: Results) -> list[str]:
     lines = [
         "## Again",
         "",
+        "Each of the first goes on where it was interrupted.",
+        "",
         "```console",
-        "python benchmarks/paper_comparison.py --output comparison    # goes on where it was interrupted",
+        *(f"python benchmarks/paper_comparison.py --output comparison {options}" for options in _options(results)),
         "python benchmarks/paper_comparison_report.py comparison --docs docs",
         "```",
         "",
     ]
     sentences = [
-        f"Measured on {machine['processor']}, {machine['usable_cores']} cores, load {machine['load_average'][0]:.1f}",
-        "when it began; costs are compared side by side in one process, so that other work falls on all of them alike.",
+        f"Costs were measured on {machine['processor']}, {machine['usable_cores']} cores, side by side in one process,",
+        "so that other work falls on all of them alike.",
     ]
     for name, variants in results.trained.items():
         seconds = [time for each in variants.values() for time in each.seconds]
-        gpus = sorted({device for each in variants.values() for device in each.learnt_on} - {"cpu"})
-        learnt = f" The learning was done on {' and '.join(gpus)}." if gpus else ""
         minutes = statistics.fmean(seconds) / 60
-        sentences.append(f"On the {name} map, a training and its games took {minutes:.1f} minutes in the mean.{learnt}")
+        sentences.append(f"On the {name} map, a training and its games took {minutes:.1f} minutes in the mean.")
+        devices = Counter(device for each in variants.values() for device in each.learnt_on)
+        gpus = [f"{number} of these trainings on {device}" for device, number in devices.items() if device != "cpu"]
+        if gpus:
+            sentences.append(f"A GPU learnt in {' and '.join(gpus)}; all games were played on processors.")
     return [*lines, *paragraph(*sentences)]
 
 
-def write_page(directory: Path, docs: Path, name: str = NAME) -> Path:
+def _options(results: Results) -> Iterator[str]:
+    """Yield what the trainings were asked for by: for each map, variants with the same seeds at once."""
+    for game_map, variants in results.trained.items():
+        by_seeds: dict[tuple[int, ...], list[str]] = {}
+        for name, trained in variants.items():
+            by_seeds.setdefault(trained.seeds, []).append(name)
+        for seeds, names in by_seeds.items():
+            asked = "" if names == list(VARIANTS) else f"--variants {' '.join(names)} "
+            yield f"--maps {game_map} {asked}--seeds {' '.join(map(str, seeds))}"
+
+
+def write_page(directory: Path, docs: Path) -> Path:
     """Write page and pictures from a run's directory and return the page's path."""
     results = read_results(directory)
-    draw_flops(results, docs / PICTURES / "paper_comparison_flops.png")
+    draw_flops(results, docs / PICTURES / FLOPS)
     if results.trained:
-        draw_win_rates(results, docs / PICTURES / f"{name}_win_rates.png")
-    path = docs / f"{name}.md"
-    path.write_text(page(results, name), encoding="utf-8")
+        draw_win_rates(results, docs / PICTURES / WIN_RATES)
+    path = docs / PAGE
+    path.write_text(page(results), encoding="utf-8")
     return path
 
 
@@ -243,10 +271,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="output of paper_comparison.py")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where page and pictures go")
-    parser.add_argument("--name", default=NAME, help="of the page and its picture")
     options = parser.parse_args()
     try:
-        print(write_page(options.run, options.docs, options.name))
+        print(write_page(options.run, options.docs))
     except FileNotFoundError as error:
         print(f"paper_comparison_report: {error}", file=sys.stderr)
         return 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from common import write_json
-from paper_comparison_plan import MAPS, PERCEIVER, VARIANTS, Budget, Cell
+from paper_comparison_plan import CONFIGURATIONS_TRIED, MAPS, TUNED_ON, VARIANTS, Budget, Cell
 from paper_comparison_statistics import (
     Estimate,
     difference_of_games,
@@ -35,8 +35,8 @@ class Trained:
     seeds: tuple[int, ...]
     rates: dict[str, list[WinRate]]
     """Of each opponent, one win rate for each seed."""
-    held_out: dict[str, list[float]]
-    """Figures on held-out games, one for each seed."""
+    held_out: list[dict[str, float]]
+    """Figures on held-out games, of each seed."""
     seconds: list[float]
     learnt_on: list[str]
     """Device of each training."""
@@ -52,7 +52,7 @@ class Trained:
         return Trained(
             seeds=tuple(seeds),
             rates={name: [rates[index] for index in kept] for name, rates in self.rates.items()},
-            held_out={name: [figures[index] for index in kept] for name, figures in self.held_out.items()},
+            held_out=[self.held_out[index] for index in kept],
             seconds=[self.seconds[index] for index in kept],
             learnt_on=[self.learnt_on[index] for index in kept],
         )
@@ -72,6 +72,17 @@ class Trained:
         return [rate for rates in self.rates.values() for rate in rates]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Of mean win rates."""
+
+    over_seeds: Estimate
+    over_games: Estimate
+    """Of these very agents."""
+    widened: Estimate | None = None
+    """Over seeds, so wide that the best of all configurations tried passes no oftener than one."""
+
+
 @dataclass(frozen=True)
 class Results:
     """All that a run has finished so far."""
@@ -81,12 +92,8 @@ class Results:
     """By map."""
     trained: dict[str, dict[str, Trained]]
     """By map and variant, in the order of `VARIANTS`."""
-
-    @property
-    def tuned(self) -> tuple[int, int]:
-        """Heads of Perceiver IO's cross-attention and width of its MLPs; plans without agents are of runs with one."""
-        perceiver = self.plan.get("agents", {}).get(PERCEIVER, {})
-        return perceiver.get("num_cross_attention_heads", 1), perceiver.get("widening_factor", 1)
+    waiting: dict[str, dict[str, list[dict[str, float]]]]
+    """Figures on held-out games of the trainings of a map and variant, where no games were played yet."""
 
     def pair(self, game_map: str, first: str, second: str) -> tuple[Trained, Trained] | None:
         """Return what the seeds that both variants were trained from gave; None without such seeds."""
@@ -96,15 +103,24 @@ class Results:
         seeds = [seed for seed in sides[0].seeds if seed in sides[1].seeds]
         return (sides[0].of_seeds(seeds), sides[1].of_seeds(seeds)) if seeds else None
 
-    def difference(self, game_map: str, first: str, second: str) -> tuple[Estimate, Estimate] | None:
-        """Return the difference of mean win rates over seeds, and that of these very agents over games; or None."""
+    def difference(self, game_map: str, first: str, second: str) -> Difference | None:
+        """Return the difference of mean win rates, widened on the map that was tuned on; None where there is none."""
         pair = self.pair(game_map, first, second)
-        return None if pair is None else differences(*pair)
+        if pair is None:
+            return None
+        found = difference_of(*pair)
+        if game_map != TUNED_ON:
+            return found
+        means = (side.means for side in pair)
+        return replace(found, widened=difference_over_seeds(*means, confidence=1 - 0.05 / CONFIGURATIONS_TRIED))
 
 
-def differences(first: Trained, second: Trained) -> tuple[Estimate, Estimate]:
-    """Return the difference of mean win rates over the seeds, which both have, and of these very agents over games."""
-    return difference_over_seeds(first.means, second.means), difference_of_games(first.all_rates, second.all_rates)
+def difference_of(first: Trained, second: Trained) -> Difference:
+    """Return the difference between variants that were trained from the same seeds."""
+    return Difference(
+        over_seeds=difference_over_seeds(first.means, second.means),
+        over_games=difference_of_games(first.all_rates, second.all_rates),
+    )
 
 
 def open_run(
@@ -159,17 +175,22 @@ def read_results(directory: Path) -> Results:
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((directory / COSTS).glob("*.json"))
     }
     trained: dict[str, dict[str, Trained]] = {}
+    waiting: dict[str, dict[str, list[dict[str, float]]]] = {}
     for game_map in plan["maps"]:
         for variant in VARIANTS:
-            cells = _cells(directory, game_map, variant, plan["seeds"])
-            if cells:
+            folders = [
+                directory / CELLS / Cell(map=game_map, variant=variant, seed=seed).path for seed in plan["seeds"]
+            ]
+            if cells := _read(folders, CELL_FILE):
                 trained.setdefault(game_map, {})[variant] = trained_of(cells)
-    return Results(plan, {name: costs[name] for name in MAPS if name in costs}, trained)
+            elif trainings := _read(folders, TRAINING_FILE):
+                waiting.setdefault(game_map, {})[variant] = [training["held_out"] for training in trainings]
+    return Results(plan, {name: costs[name] for name in MAPS if name in costs}, trained, waiting)
 
 
-def _cells(directory: Path, game_map: str, variant: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    paths = [directory / CELLS / Cell(map=game_map, variant=variant, seed=seed).path / CELL_FILE for seed in seeds]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+def _read(folders: Sequence[Path], name: str) -> list[dict[str, Any]]:
+    files = [folder / name for folder in folders]
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
 
 
 def trained_of(cells: Sequence[dict[str, Any]]) -> Trained:
@@ -179,11 +200,10 @@ def trained_of(cells: Sequence[dict[str, Any]]) -> Trained:
         for row in cell["evaluation"]:
             counts = {name: row[name] for name in ("games", "wins", "draws", "losses")}
             rates.setdefault(row["opponent"], []).append(WinRate(**counts))
-    names = list(cells[0]["held_out"])
     return Trained(
         seeds=tuple(cell["seed"] for cell in cells),
         rates=rates,
-        held_out={name: [cell["held_out"][name] for cell in cells] for name in names},
+        held_out=[cell["held_out"] for cell in cells],
         seconds=[cell["training_seconds"] + cell["evaluation_seconds"] for cell in cells],
         learnt_on=[cell.get("learnt_on", "cpu") for cell in cells],
     )

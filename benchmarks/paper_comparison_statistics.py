@@ -50,8 +50,8 @@ def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Estima
 def difference_over_seeds(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Return the mean of first - second, seed by seed, with Student's interval for pairs.
 
-    Equal seeds meet the same recorded games in the same order and the same games at the end, so that what a seed does
-    to both sides alike falls out of their difference.
+    Equal seeds meet the same recorded games in the same order and the same games at the end: what a seed does to both
+    sides alike, if anything, falls out of their difference.
 
     Args:
         first: one figure for each seed.

@@ -6,8 +6,8 @@ import math
 import textwrap
 from typing import Any
 
-from paper_comparison_plan import PERCEIVER, TRANSFORMER
-from paper_comparison_statistics import Estimate
+from paper_comparison_plan import CONFIGURATIONS_TRIED, PERCEIVER, TRANSFORMER, VARIANTS
+from paper_comparison_results import Difference
 
 NOT_WORSE = -0.02
 """Of a win rate: what may be missing to the transformer's."""
@@ -30,7 +30,10 @@ HOW_COUNTED = """\
   hidden channels). Perceiver IO reads the list into latents of 32 channels and thinks in 3 layers; the width was chosen
   by its FLOPs before anything was trained. The Set Transformer has 32 inducing points in a layer; cosFormer goes
   without re-weighting by position.
-* **Tuned.** {tuned}
+* **Tuned.** {heads} heads read the list and the latents, where the paper has one, the hidden layer of the latents' MLPs
+  is {widening} times as wide as they are, and the learning rate falls to nought, for all variants alike. This is the
+  last of {tried} configurations that were run on the small map, and the only one on the large map:
+  [what each gave](../benchmarks/README.md#paper_comparison). The transformer was not tuned.
 * **Encoder FLOPs.** What gives each unit of a list of the mean length its embedding: Perceiver IO reads the list and
   answers one query for each unit; the others' outputs are the embeddings. Multiplications and additions count apart;
   softmax, norms and lookups do not count. torch counts (`benchmarks/flops.py`), and a test holds it to the formulas.
@@ -42,21 +45,16 @@ HOW_COUNTED = """\
 * **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
   backward, and an acting step on 32 observations at once.
 * **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference
-  within each seed that both have, as equal seeds meet the same recorded games in the same order and the same games at
-  the end. It says whether other trainings would come out alike, and is wide with three seeds. *Over games*: for these
-  very agents, only the games are left to chance. For one AI: Wilson's, the games of all seeds together.
-* **Not worse** means that the whole interval over seeds lies above -2 points; one that holds -2 leaves it open.
+  within each seed that both have: equal seeds meet the same recorded games in the same order and the same games at the
+  end. It says whether other trainings would come out alike, and is wide with three seeds. *Widened*: at 1 - 0.05 /
+  {tried} (Bonferroni), so that the best of {tried} configurations passes by luck no oftener than one would.
+  *Over games*: for these very agents, only the games are left to chance. For one AI: Wilson's, the games of all seeds
+  together.
+* **Not worse** means that the whole interval over seeds, the widened one where there is one, lies above -2 points; one
+  that holds -2 leaves it open.
 
 ![Encoder FLOPs over the length of the list](images/paper_comparison_flops.png)
 """
-
-_TUNED = """\
-{heads} heads read the list and the latents, where the paper has one, and the hidden layer of the latents' MLPs is
-  {widening} times as wide as they are. Of one head, four, narrow MLPs, wider latents and more layers, it was right
-  about held-out games most often, trained on the small map from the first seed. The MLPs were widened after a run with
-  narrow ones, 15 seeds of the small map, had come out at -1.2 points (-2.4 to 0.0), which is open. Over all seeds wide
-  ones are no more right about held-out games than narrow ones, so some of the half point between may be the luck of
-  having tried twice, which no interval here counts. The transformer was not tuned."""
 
 ABLATION_PAIRS = (
     ("32 latents against 8", PERCEIVER, "perceiver_8"),
@@ -70,10 +68,12 @@ ABLATION_PAIRS = (
 """What is asked, the variant with it and the one without."""
 
 
-def how_counted(read_heads: int, widening: int) -> str:
-    """Return how things are counted in a run whose Perceiver IO has so many heads and so wide MLPs."""
-    is_plain = (read_heads, widening) == (1, 1)
-    return HOW_COUNTED.format(tuned="Nothing was." if is_plain else _TUNED.format(heads=read_heads, widening=widening))
+def how_counted() -> str:
+    """Return how things are counted."""
+    perceiver = VARIANTS[PERCEIVER]
+    return HOW_COUNTED.format(
+        heads=perceiver.num_cross_attention_heads, widening=perceiver.widening_factor, tried=CONFIGURATIONS_TRIED
+    )
 
 
 def paragraph(*sentences: str) -> list[str]:
@@ -81,19 +81,22 @@ def paragraph(*sentences: str) -> list[str]:
     return [*textwrap.wrap(" ".join(sentences), 120, break_long_words=False, break_on_hyphens=False), ""]
 
 
-def verdict_on_win_rate(found: tuple[Estimate, Estimate] | None) -> tuple[str, str]:
-    """Return figures and verdict on a difference of mean win rates over seeds, and over games."""
+def verdict_on_win_rate(found: Difference | None) -> tuple[str, str]:
+    """Return figures and verdict on a difference of mean win rates."""
     if found is None:
         return "", "not run"
-    over_seeds, over_games = found
-    figures = f"{over_seeds.percent()} points over seeds; {over_games.percent()} over games"
-    if math.isnan(over_seeds.low):
+    interval = found.over_seeds
+    figures = f"{interval.percent()} points over seeds; {found.over_games.percent()} over games"
+    if math.isnan(interval.low):
         return figures, "one seed: nothing can be said"
-    if over_seeds.low >= NOT_WORSE:
+    if found.widened is not None:
+        interval = found.widened
+        figures += f"; {interval.percent()} over seeds, widened for {CONFIGURATIONS_TRIED} configurations"
+    if interval.low >= NOT_WORSE:
         return figures, "**not worse**: all of the interval lies above -2"
-    if over_seeds.high < NOT_WORSE:
+    if interval.high < NOT_WORSE:
         return figures, "**worse**: all of the interval lies below -2"
-    over_games_too = " (over games alone: not worse)" if over_games.low >= NOT_WORSE else ""
+    over_games_too = " (over games alone: not worse)" if found.over_games.low >= NOT_WORSE else ""
     return figures, f"**open**: the interval reaches above -2, and below{over_games_too}"
 
 

@@ -209,7 +209,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [59, 60, 60]})
     (tmp_path / "docs").mkdir()
     text = report.write_page(tmp_path / "run", tmp_path / "docs").read_text()
-    assert "6 trainings, on small" in text
+    assert "6 trainings with their games, on small" in text
     assert "every variant wins" not in text
     assert "passes 5 in place of 10" in " ".join(text.split())
     assert "anything on large" in text
@@ -223,7 +223,8 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
         in " ".join(text.split())
     )
     assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text
-    assert "1.3 (-0.1 to 2.8) points over seeds; 1.3 (-4.2 to 6.9) over games | **not worse**" in text
+    assert "1.3 (-0.1 to 2.8) points over seeds; 1.3 (-4.2 to 6.9) over games; 1.3 (" in text
+    assert "widened for 4 configurations | **not worse**" in text
     assert "took 2.0 minutes in the mean" in " ".join(text.split())
     assert "1,234 against 1,234 steps a core-second | 1.0 times the transformer's" in text
     assert "Not run yet: perceiver_8" in text
@@ -261,35 +262,54 @@ def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType,
         tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], "no_query_residual": [50, 51, 52], "perceiver_8": [61] * 3}
     )
     text = report.page(report.read_results(tmp_path))
-    row = next(line for line in text.splitlines() if line.startswith("| small | query residual | 10.0 (7.5 to 12.5) |"))
+    row = next(line for line in text.splitlines() if line.startswith("| small | query residual | 3 | 10.0 (7.5"))
     assert row.endswith("| 0.0 (0.0 to 0.0) |"), "accuracy on held-out games"
-    assert "| small | 32 latents against 8 | 0.0 (-2.5 to 2.5) |" in text
+    assert "| small | 32 latents against 8 | 3 | 0.0 (-2.5 to 2.5) |" in text
 
 
 def test_a_difference_leaves_out_seeds_that_one_side_lacks(
     report: ModuleType, plan: ModuleType, tmp_path: Path
 ) -> None:
     write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 10], plan.TRANSFORMER: [59, 61]})
-    over_seeds, over_games = report.read_results(tmp_path).difference("small", plan.PERCEIVER, plan.TRANSFORMER)
-    assert over_seeds.value == pytest.approx(0.01)
-    assert over_games.value == pytest.approx(0.01)
-    assert over_seeds.high - over_seeds.low == pytest.approx(0)
+    found = report.read_results(tmp_path).difference("small", plan.PERCEIVER, plan.TRANSFORMER)
+    assert found.over_seeds.value == pytest.approx(0.01)
+    assert found.over_games.value == pytest.approx(0.01)
+    assert found.over_seeds.high - found.over_seeds.low == pytest.approx(0)
 
 
-def test_pages_of_two_runs_stand_side_by_side(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
-    write_run(tmp_path / "run", plan, {plan.PERCEIVER: [60, 62], plan.TRANSFORMER: [59, 61]})
-    pages = {name: report.write_page(tmp_path / "run", tmp_path, name) for name in ("long", "short")}
-    described = json.loads((tmp_path / "run" / "plan.json").read_text())
-    assert "**Tuned.** Nothing was." in pages["short"].read_text()
-    heads = {"agents": {plan.PERCEIVER: {"num_cross_attention_heads": 8, "widening_factor": 3}}}
-    (tmp_path / "run" / "plan.json").write_text(json.dumps({**described, **heads}))
-    text = report.page(report.read_results(tmp_path / "run"))
-    assert "**Tuned.** 8 heads" in text
-    assert "is\n  3 times as wide" in text
-    for name, written in pages.items():
-        assert written == tmp_path / f"{name}.md"
-        assert f"images/{name}_win_rates.png" in written.read_text()
-        assert (tmp_path / "images" / f"{name}_win_rates.png").exists()
+def test_a_difference_on_the_tuned_map_is_widened_for_all_that_was_tried(
+    report: ModuleType, plan: ModuleType, sure: ModuleType, tmp_path: Path
+) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [60, 61, 62]})
+    text = report.page(report.read_results(tmp_path))
+    assert sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62]).low > -0.03
+    wide = sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62], 1 - 0.05 / plan.CONFIGURATIONS_TRIED)
+    row = next(line for line in text.splitlines() if "perceiver_32 minus transformer, small" in line)
+    assert f"{wide.percent()} over seeds, widened for {plan.CONFIGURATIONS_TRIED} configurations" in row
+    assert "**open**" in row, "the widened interval decides"
+
+
+def test_what_waits_for_its_games_is_told(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62]})
+    for seed, accuracy in ((1, 0.75), (3, 0.85)):
+        folder = tmp_path / "cells" / plan.Cell(map="small", variant="deep_sets", seed=seed).path
+        folder.mkdir(parents=True)
+        training = {"held_out": {"accuracy": accuracy, "cross_entropy": 0.5}, "training_seconds": 1.0}
+        (folder / "training.json").write_text(json.dumps(training))
+    text = report.page(report.read_results(tmp_path))
+    assert "| deep_sets | 2 |  |  |  | 80.0 | 0.500 |" in text
+    assert "Trained, but no games played yet: deep_sets." in text
+    assert "deep_sets on small" not in text
+
+
+def test_the_page_says_how_it_was_run(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62], plan.TRANSFORMER: [59, 61], "cosformer": [60]})
+    file = tmp_path / "cells" / plan.Cell(map="small", variant="cosformer", seed=1).path / "cell.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "learnt_on": "H200"}))
+    text = report.page(report.read_results(tmp_path))
+    command = "python benchmarks/paper_comparison.py --output comparison --maps small --variants"
+    assert f"{command} perceiver_32 transformer --seeds 1 2\n{command} cosformer --seeds 1\n" in text
+    assert "A GPU learnt in 1 of these trainings on H200" in " ".join(text.split())
 
 
 def test_without_a_run_there_is_no_page(report: ModuleType, tmp_path: Path) -> None:

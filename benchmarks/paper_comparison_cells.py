@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from paper_comparison_results import (
     CELL_FILE,
     CELLS,
     COSTS,
+    GAMES_FILE,
     LISTS,
     RECORDINGS,
     SPEED,
@@ -43,7 +44,7 @@ from training.demonstration_choice import Choice, ChosenGame, choose_games, repe
 from training.demonstration_streams import DemonstrationBatch, DemonstrationStreams
 from training.demonstrations import Demonstrations
 from training.environment_config import MicroRTSConfig
-from training.evaluation import both_sides, match_results, plan_matches
+from training.evaluation import Contestant, MatchBatch, both_sides, match_results, plan_matches
 from training.imitation import ImitationLearner
 from training.imitation_config import ImitationConfig
 from training.learner_config import LearnerConfig
@@ -169,18 +170,21 @@ def run_cell(directory: Path, cell: Cell, budget: Budget, device: str = "cpu") -
     training = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
     agent = Agent(lessons.spec, VARIANTS[cell.variant])
     agent.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS_FILE))
-    begin, work = time.monotonic(), time.process_time()
-    evaluation = evaluate(agent, cell, budget)
+    contestants = {cell.variant: AgentContestant(agent)}
+    matches = plan_games(cell, budget, contestants)
+    played = play(matches, contestants, folder / GAMES_FILE)
+    results = both_sides(match_results(matches, [np.asarray(outcomes) for outcomes in played["outcomes"]]))
+    rows = [result.to_row() for result in results]
     result = {
         **asdict(cell),
         **training,
-        "evaluation": evaluation,
-        "evaluation_seconds": time.monotonic() - begin,
-        "core_seconds": training["core_seconds"] + time.process_time() - work,
+        "evaluation": rows,
+        "evaluation_seconds": played["seconds"],
+        "core_seconds": training["core_seconds"] + played["core_seconds"],
         "machine": machine_info(),
     }
     write_json(folder / CELL_FILE, result)
-    mean = np.mean([row["win_rate"] for row in evaluation])
+    mean = np.mean([row["win_rate"] for row in rows])
     return f"{100 * training['held_out']['accuracy']:.1f} % accuracy, {100 * mean:.1f} % of games won"
 
 
@@ -224,14 +228,25 @@ def train(lessons: Lessons, cell: Cell, device: str = "cpu") -> ImitationLearner
     return learner
 
 
-def evaluate(agent: Agent, cell: Cell, budget: Budget) -> list[dict[str, Any]]:
-    """Return a row for each AI, both sides together; all variants of a seed meet the same games."""
-    players = {cell.variant: AgentContestant(agent)}
+def plan_games(cell: Cell, budget: Budget, contestants: Mapping[str, Contestant]) -> list[MatchBatch]:
+    """Return the matches of a cell: all variants of a seed meet the same games."""
     games = budget.evaluation_games_on(cell.map)
     config = EvaluationConfig(opponents=budget.opponents, games=games, max_steps=budget.max_steps)
-    matches = plan_matches(MicroRTSConfig(map_path=MAPS[cell.map].path), config, players, seed=cell.seed)
-    results = match_results(matches, [batch.run(players) for batch in matches])
-    return [result.to_row() for result in both_sides(results)]
+    return plan_matches(MicroRTSConfig(map_path=MAPS[cell.map].path), config, contestants, seed=cell.seed)
+
+
+def play(matches: Sequence[MatchBatch], contestants: Mapping[str, Contestant], file: Path) -> dict[str, Any]:
+    """Play the matches that the file does not hold yet, and return what it holds then: all outcomes and the time."""
+    played: dict[str, Any] = {"outcomes": [], "seconds": 0.0, "core_seconds": 0.0}
+    if file.exists():
+        played = json.loads(file.read_text(encoding="utf-8"))
+    for match in matches[len(played["outcomes"]) :]:
+        begin, work = time.monotonic(), time.process_time()
+        played["outcomes"].append(match.run(contestants).tolist())
+        played["seconds"] += time.monotonic() - begin
+        played["core_seconds"] += time.process_time() - work
+        write_json(file, played)
+    return played
 
 
 def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:

@@ -84,13 +84,12 @@ def test_a_cell_is_trained_to_the_end_and_once(
 ) -> None:
     played = []
 
-    def evaluate(agent: Any, cell: Any, budget: Any) -> list[dict[str, Any]]:
-        played.append(cell)
-        counts = {"games": 4, "wins": 1, "draws": 0, "losses": 3, "win_rate": 0.25}
-        return [{"opponent": name, **counts} for name in budget.opponents]
+    def run(match: Any, contestants: Any) -> Any:
+        played.append((match.opponent, match.side))
+        return np.array([1, 0, -1, -1])
 
-    monkeypatch.setattr(cells, "evaluate", evaluate)
-    budget = plan.Budget(passes=3, streams=4, unroll_length=5)
+    monkeypatch.setattr(cells.MatchBatch, "run", run)
+    budget = plan.Budget(passes=3, streams=4, unroll_length=5, games=8)
     cell = plan.Cell(map="small", variant=plan.PERCEIVER, seed=1)
     told = cells.run_cell(tmp_path, cell, budget)
     file = tmp_path / "cells" / cell.path / "cell.json"
@@ -103,39 +102,50 @@ def test_a_cell_is_trained_to_the_end_and_once(
     assert written["held_out"]["cross_entropy"] > 0
     assert any(name.startswith("cross_entropy/") for name in written["held_out"]), "figures of an action's parts"
     assert cells.run_cell(tmp_path, cell, budget) == "done before"
-    assert played == [cell]
+    assert played == [(opponent, side) for opponent in budget.opponents for side in (0, 1)]
+    row = written["evaluation"][0]
+    assert [row[name] for name in ("opponent", "side", "games", "wins", "draws", "losses")] == [
+        "CoacAI",
+        None,
+        8,
+        2,
+        2,
+        4,
+    ]
 
 
-def test_a_training_whose_games_were_interrupted_is_kept(
+def test_what_was_learnt_and_played_before_an_interruption_is_kept(
     cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights, played = [], []
+    learnt, played = [], []
     train = cells.train
 
     def remember(*args: Any) -> Any:
         learner = train(*args)
-        weights.append(learner.agent.state_dict())
+        learnt.append(learner.agent.state_dict())
         return learner
 
-    def evaluate(agent: Any, cell: Any, budget: Any) -> list[dict[str, Any]]:
-        played.append(agent.state_dict())
-        if len(played) == 1:
+    def run(match: Any, contestants: Any) -> Any:
+        played.append((match.opponent, match.side, contestants["deep_sets"]._agent.state_dict()))
+        if len(played) == 4:
             raise KeyboardInterrupt
-        return [{"opponent": name, "win_rate": 0.5} for name in budget.opponents]
+        return np.array([1, 1, 1, -1] if match.side else [1, 0, 0, 0])
 
     monkeypatch.setattr(cells, "train", remember)
-    monkeypatch.setattr(cells, "evaluate", evaluate)
-    budget = plan.Budget(streams=4, unroll_length=5, passes=1)
+    monkeypatch.setattr(cells.MatchBatch, "run", run)
+    budget = plan.Budget(streams=4, unroll_length=5, passes=1, games=8)
     cell = plan.Cell(map="small", variant="deep_sets", seed=1)
     with pytest.raises(KeyboardInterrupt):
         cells.run_cell(tmp_path, cell, budget)
     folder = tmp_path / "cells" / cell.path
     assert not (folder / "cell.json").exists()
     assert cells.run_cell(tmp_path, cell, budget).endswith("50.0 % of games won")
-    assert len(weights) == 1
-    for agent in played:
-        for name, value in weights[0].items():
-            np.testing.assert_array_equal(agent[name].numpy(), value.numpy())
+    assert len(learnt) == 1
+    assert [match[:2] for match in played[3:5]] == [("mayari", 1)] * 2, "the match that was interrupted is played again"
+    assert len(played) == 1 + 2 * len(budget.opponents)
+    for *_, weights in played:
+        for name, value in learnt[0].items():
+            np.testing.assert_array_equal(weights[name].numpy(), value.numpy())
     written = json.loads((folder / "cell.json").read_text())
     assert written["learnt_on"] == "cpu"
     assert written["core_seconds"] > 0 < written["training_seconds"]

@@ -54,6 +54,7 @@ NOT_BEGUN = "not begun: the minutes are over"
 _ACTING_GAMES = 32
 _STEPS_INTO_GAMES = 300
 _COST_SECONDS = 60.0
+_FEWEST_WINS = 4
 
 
 def record_map(directory: Path, game_map: str, budget: Budget, *, lists_only: bool = False) -> None:
@@ -79,9 +80,11 @@ class Lessons:
     def __init__(self, recording: Path, game_map: str, budget: Budget) -> None:
         self.demonstrations = Demonstrations(recording)
         self.spec, self.budget = self.demonstrations.manifest.spec, budget
+        wins = sum(game.outcome > 0 for game in self.demonstrations.player_games)
         self.config = ImitationConfig(
             data=str(self.demonstrations.directory),
-            outcome_weights=(1.0, 0.0, 0.0),
+            # The games of a tiny run end before they are won.
+            outcome_weights=(1.0, 0.0, 0.0) if wins >= _FEWEST_WINS else (1.0, 1.0, 1.0),
             passes=budget.passes_on(game_map),
             streams=budget.streams,
             unroll_length=budget.unroll_length,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,8 +22,8 @@ LENGTHS = list(range(8, 48))
 
 
 class Demonstrations(ScriptedDemonstrations):
-    def __init__(self, directory: Path) -> None:
-        super().__init__(LENGTHS)
+    def __init__(self, directory: Path, outcomes: Sequence[int] = ()) -> None:
+        super().__init__(LENGTHS, outcomes)
         self.directory = directory
         self.manifest = SimpleNamespace(spec=games.unit_game(), reward_term_names=("win", "harvest"))
 
@@ -69,6 +70,16 @@ def test_winners_alone_are_imitated_and_held_out_games_are_not_learnt(cells: Mod
     assert players == set(range(0, len(LENGTHS), 2)), "the first side wins"
     assert {game for game, _ in learnt}.isdisjoint(game for game, _ in held_out)
     assert len(learnt) == 2 * len(set(learnt)) == 2 * taught.choice.num_train_steps
+
+
+def test_where_hardly_a_game_is_won_all_are_imitated(
+    cells: ModuleType, plan: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = [1, -1, *[0] * (len(LENGTHS) - 2)]
+    monkeypatch.setattr(cells, "Demonstrations", lambda directory: Demonstrations(directory, outcomes))
+    taught = lessons(cells, plan)
+    learnt, held_out = (seen(cells, streams) for streams in (taught.training(1), taught.held_out()))
+    assert {game for game, _ in learnt} | {game for game, _ in held_out} == set(range(len(LENGTHS)))
 
 
 def test_a_typical_batch_is_from_amid_the_games(

@@ -129,11 +129,13 @@ def open_run(
     """Begin a run, or go on with the one in the directory, perhaps with more maps and seeds.
 
     Raises:
-        ValueError: if that one has another budget or other agents: its trainings could not be compared with new ones.
+        ValueError: if that one has another budget, other agents or other settings of a map: its trainings could not be
+            compared with new ones.
     """
     file = directory / PLAN_FILE
     agents = {name: asdict(config) for name, config in VARIANTS.items()}
-    wanted = {"budget": budget.to_dict(), "agents": agents, "maps": [], "seeds": [], **facts}
+    settings = {name: asdict(game_map) for name, game_map in MAPS.items()}
+    wanted = {"budget": budget.to_dict(), "agents": agents, "settings": settings, "maps": [], "seeds": [], **facts}
     plan = json.loads(file.read_text(encoding="utf-8")) if file.exists() else wanted
     begun = _settled(plan)
     for name, value in _settled(wanted).items():
@@ -148,10 +150,10 @@ def open_run(
 
 def _settled(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that may not change within a run, by name."""
-    agents = plan.get("agents", {})
+    named = {**plan.get("agents", {}), **plan.get("settings", {})}
     return {
         **plan["budget"],
-        **{f"{variant}.{name}": value for variant, config in agents.items() for name, value in config.items()},
+        **{f"{whose}.{name}": value for whose, values in named.items() for name, value in values.items()},
     }
 
 

@@ -183,6 +183,16 @@ def test_a_run_goes_on_with_its_budget_only(cells: ModuleType, plan: ModuleType,
         results.open_run(tmp_path, plan.Budget(), ["small"], [1], {})
 
 
+def test_a_run_goes_on_with_the_settings_of_its_maps_only(
+    cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = importlib.import_module("paper_comparison_results")
+    results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
+    monkeypatch.setitem(plan.MAPS, "large", dataclasses.replace(plan.MAPS["large"], passes_share=0.7))
+    with pytest.raises(ValueError, match=r"was begun with large\.passes_share 0\.3, expected 0\.7: choose"):
+        results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
+
+
 def test_a_run_goes_on_with_its_agents_only(
     cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,15 +32,17 @@ class GameMap:
 
 MAPS = {
     "small": GameMap(path="maps/8x8/basesWorkers8x8A.xml"),
-    # The large maps of the game have few units (14 to 26 in the mean on its maps of 32 x 32 and 64 x 64 cells): what is
-    # large here is the list, which is longest on this map. Its games have 8 times the steps with 20 times the orders.
+    # The widest maps of the game have few units (14 to 26 in the mean on its maps of 32 x 32 and 64 x 64 cells): what
+    # is large here is the list, on a map where clones of some hundred games play sensibly.
     "large": GameMap(
-        path="maps/16x16/EightBasesWorkers16x16.xml",
-        games_share=0.1,
-        passes_share=0.3,
+        path="maps/12x12/SixBasesWorkers12x12.xml",
+        games_share=0.3,
+        passes_share=0.4,
         evaluation_share=0.25,
         games_per_shard=4,
     ),
+    # The longest lists of all maps; its games have 8 times the small map's steps, with 20 times the orders.
+    "longest": GameMap(path="maps/16x16/EightBasesWorkers16x16.xml", games_per_shard=4, trained=False),
     # Of 32 x 32 and 64 x 64 cells, the one with the longest lists.
     "wide": GameMap(path="maps/chambers32x32.xml", games_per_shard=4, trained=False),
 }

@@ -40,8 +40,9 @@ HOW_COUNTED = """\
   Agent FLOPs are those of the learner's forward pass for a recorded observation, with the queries that the agent really
   asks, as a CPU does it: there some linear maps are folded into each other where latents or inducing points are few.
 * **Short lists.** Latents cost the same however short a list is, so Perceiver IO saves nothing on a few units; the
-  picture shows from where on it does. The large map is the one with the longest lists, which is none of the widest:
-  on the maps of 32 x 32 and 64 x 64 cells there are 14 to 26 units. `wide` is chambers32x32, the fullest of them.
+  picture shows from where on it does. The large map is large by its lists: on the widest maps, of 32 x 32 and 64 x 64
+  cells, there are 14 to 26 units; `wide` is chambers32x32, the fullest of them. On `longest`, EightBasesWorkers16x16,
+  where lists are longest, nothing is trained: [clones are too weak there](../benchmarks/README.md#paper_comparison).
 * **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
   backward, and an acting step on 32 observations at once.
 * **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference

@@ -189,7 +189,7 @@ def test_a_run_goes_on_with_the_settings_of_its_maps_only(
     results = importlib.import_module("paper_comparison_results")
     results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
     monkeypatch.setitem(plan.MAPS, "large", dataclasses.replace(plan.MAPS["large"], passes_share=0.7))
-    with pytest.raises(ValueError, match=r"was begun with large\.passes_share 0\.3, expected 0\.7: choose"):
+    with pytest.raises(ValueError, match=r"was begun with large\.passes_share 0\.4, expected 0\.7: choose"):
         results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
 
 
@@ -206,11 +206,11 @@ def test_a_run_goes_on_with_its_agents_only(
 
 def test_a_map_gets_its_share_of_the_budget(cells: ModuleType, plan: ModuleType) -> None:
     budget = plan.Budget(recorded_games=100, passes=10)
-    assert [budget.games_on(name) for name in plan.TRAINED_MAPS] == [100, 10]
-    assert [budget.passes_on(name) for name in plan.TRAINED_MAPS] == [10, 3]
+    assert [budget.games_on(name) for name in plan.TRAINED_MAPS] == [100, 30]
+    assert [budget.passes_on(name) for name in plan.TRAINED_MAPS] == [10, 4]
     assert [budget.evaluation_games_on(name) for name in plan.TRAINED_MAPS] == [200, 50]
     assert plan.TINY.games_on("large") == plan.TINY.passes_on("large") == 1
-    assert cells.Lessons(Path(), "large", budget).config.passes == 3
+    assert cells.Lessons(Path(), "large", budget).config.passes == 4
 
 
 def test_where_nothing_is_trained_only_the_encoder_is_measured_and_once(

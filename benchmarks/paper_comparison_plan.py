@@ -38,7 +38,7 @@ MAPS = {
         path="maps/12x12/SixBasesWorkers12x12.xml",
         games_share=0.3,
         passes_share=0.4,
-        evaluation_share=0.25,
+        evaluation_share=0.15,
         games_per_shard=4,
     ),
     # The longest lists of all maps; its games have 8 times the small map's steps, with 20 times the orders.

@@ -208,7 +208,7 @@ def test_a_map_gets_its_share_of_the_budget(cells: ModuleType, plan: ModuleType)
     budget = plan.Budget(recorded_games=100, passes=10)
     assert [budget.games_on(name) for name in plan.TRAINED_MAPS] == [100, 30]
     assert [budget.passes_on(name) for name in plan.TRAINED_MAPS] == [10, 4]
-    assert [budget.evaluation_games_on(name) for name in plan.TRAINED_MAPS] == [200, 50]
+    assert [budget.evaluation_games_on(name) for name in plan.TRAINED_MAPS] == [200, 30]
     assert plan.TINY.games_on("large") == plan.TINY.passes_on("large") == 1
     assert cells.Lessons(Path(), "large", budget).config.passes == 4
 

@@ -157,23 +157,31 @@ def evaluate(arguments: list[str]) -> int:
     from training.files import prepare_output, to_json
     from training.final_evaluation import play_episode_batches, play_matches
     from training.interruption import stop_on_signals
+    from training.kept_results import KeptResults
     from training.options import EvaluateOptions, prepare_evaluation
 
     options = tyro.cli(EvaluateOptions, args=arguments, prog=f"{PROGRAM} evaluate")
     asked = prepare_evaluation(options)
+    kept = None
     if options.output is not None:
         prepare_output(options.output)
+        identities = {name: player.identity for name, player in asked.players.items()}
+        kept = KeptResults(options.output, identities, asked.matches or asked.episodes, resume=options.resume)
     with stop_on_signals() as stop, counting("evaluating", "games") as count:
-        how: dict[str, Any] = {"num_workers": options.workers, "report": count, "stop": stop}
+        how: dict[str, Any] = {"num_workers": options.workers, "report": count, "stop": stop, "kept": kept}
         matches = play_matches(asked.players, asked.matches, **how) if asked.matches else []
         episodes = play_episode_batches(asked.players, asked.episodes, **how) if asked.episodes else []
     if matches is None or episodes is None:
-        raise KeyboardInterrupt
+        if kept is None or not kept.results:
+            raise KeyboardInterrupt
+        return _error(f"interrupted; to go on, add --resume: {kept.path} keeps what was played", INTERRUPTED)
     print_matches(matches)
     print_returns(episodes)
     if options.output is not None:
         rows = [*(result.to_row() for result in matches), *(result.to_row() for result in episodes)]
         replace_durably(options.output, to_json(rows))
+    if kept is not None:
+        kept.remove()
     return 0
 
 

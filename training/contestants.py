@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -42,6 +43,14 @@ class AgentContestant:
         self._agent = Agent(spec, config).eval()
         self._agent.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
 
+    @property
+    def identity(self) -> str:
+        """The digest of its weights."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self._agent.state_dict().items()):
+            digest.update(name.encode() + value.numpy().tobytes())
+        return digest.hexdigest()
+
     def check(self, spec: AgentSpec) -> None:
         """Check that the agent can play such a game.
 
@@ -69,6 +78,7 @@ class RandomContestant:
     """Draws legal actions uniformly."""
 
     modes: tuple[str, ...] = (SAMPLED,)
+    identity = "random"
 
     def policy(self, environment: BatchedEnvironment, mode: str) -> Policy:
         """Return what plays in an environment."""
@@ -86,6 +96,11 @@ class ScriptedContestant:
 
     name: str
     modes: tuple[str, ...] = (SCRIPTED,)
+
+    @property
+    def identity(self) -> str:
+        """Its name: it is always the same."""
+        return self.name
 
     def play(self, batch: MatchBatch) -> Array:
         """Return the outcomes of a batch of games, which are played in Java."""

@@ -26,6 +26,7 @@ from training.episode_evaluation import EpisodeBatch, ReturnResult, plan_episode
 from training.evaluation import MatchBatch, MatchResult, match_results, mean_win_rate, plan_matches, result_metrics
 from training.evaluation_workers import run_jobs, timeout_seconds
 from training.files import to_json
+from training.kept_results import KeptResults
 from training.recording import GameRecording, RecordedGame
 from training.saved_run import SavedRun
 
@@ -163,10 +164,14 @@ def play_matches(
     num_workers: int | None = None,
     report: Report = lambda games, all_games: None,
     stop: threading.Event | None = None,
+    kept: KeptResults | None = None,
 ) -> list[MatchResult] | None:
-    """Return the results of all planned matches, played on all cores; None where they were stopped."""
+    """Return the results of all planned matches, played on all cores; None where they were stopped.
+
+    Those in `kept` are not played again.
+    """
     longest = max((batch.num_games * batch.environment.max_steps for batch in batches), default=0)
-    outcomes = _play(contestants, batches, timeout_seconds(longest), num_workers, report, stop)
+    outcomes = _play(contestants, batches, timeout_seconds(longest), num_workers, report, stop, kept)
     return None if outcomes is None else match_results(batches, outcomes)
 
 
@@ -177,9 +182,13 @@ def play_episode_batches(
     num_workers: int | None = None,
     report: Report = lambda games, all_games: None,
     stop: threading.Event | None = None,
+    kept: KeptResults | None = None,
 ) -> list[ReturnResult] | None:
-    """Return the results of all planned episodes, played on all cores; None where they were stopped."""
-    returns = _play(players, batches, _LONGEST_EPISODES_SECONDS, num_workers, report, stop)
+    """Return the results of all planned episodes, played on all cores; None where they were stopped.
+
+    Those in `kept` are not played again.
+    """
+    returns = _play(players, batches, _LONGEST_EPISODES_SECONDS, num_workers, report, stop, kept)
     return None if returns is None else return_results(batches, returns)
 
 
@@ -190,12 +199,18 @@ def _play(
     num_workers: int | None,
     report: Report,
     stop: threading.Event | None,
+    kept: KeptResults | None,
 ) -> list[Any] | None:
-    results: dict[int, Any] = {}
-    games, all_games = 0, sum(batch.num_games for batch in batches)
+    results: dict[int, Any] = {} if kept is None else dict(kept.results)
+    missing = [index for index in range(len(batches)) if index not in results]
+    games, all_games = sum(batches[index].num_games for index in results), sum(batch.num_games for batch in batches)
     report(games, all_games)
-    for index, result in run_jobs(context, batches, num_workers=num_workers, job_timeout_seconds=timeout, stop=stop):
+    jobs = [batches[index] for index in missing]
+    for number, result in run_jobs(context, jobs, num_workers=num_workers, job_timeout_seconds=timeout, stop=stop):
+        index = missing[number]
         results[index] = result
+        if kept is not None:
+            kept.add(index, result)
         games += batches[index].num_games
         report(games, all_games)
     return [results[index] for index in range(len(batches))] if len(results) == len(batches) else None

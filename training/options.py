@@ -54,7 +54,9 @@ class EvaluateOptions:
     seed: int = 0
     """Of games and actions; equal seeds play equal games, however many processes there are."""
     output: Path | None = None
-    """A file for the results as JSON."""
+    """A file for the results as JSON. Until all are there, they are kept beside it, in FILE.unfinished."""
+    resume: bool = False
+    """Go on with an evaluation that was interrupted, with what FILE.unfinished keeps of it."""
     workers: int | None = None
     """Processes; by default one for each usable core."""
     games_at_once: int | None = None
@@ -109,6 +111,8 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
         ConfigError: if they cannot be played, or a map or an AI does not exist.
         CheckpointError: if the checkpoint is damaged or does not fit the game.
     """
+    if options.resume and options.output is None:
+        raise ConfigError("--resume goes on with what is kept beside the --output: give it too")
     if not options.opponents or options.games < 1 or not options.modes:
         raise ConfigError("there is nothing to play: give at least one opponent, game and mode")
     name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)

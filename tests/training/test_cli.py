@@ -145,6 +145,7 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["evaluate", "--agent", "random", "--opponents", "LightRsh"], "did you mean LightRush"),
         (["evaluate", "--agent", "random", "--map", "maps/8x8/basesWorker8x8A.xml"], "did you mean maps/8x8"),
         (["evaluate", "--agent", "random", "--games", "0"], "nothing to play"),
+        (["evaluate", "--agent", "random", "--resume"], "beside the --output: give it too"),
         (["evaluate", "--checkpoint", "/nowhere"], "there is no checkpoint at /nowhere"),
         (["evaluate", "--checkpoint", __file__], "is a file, and a checkpoint is a folder"),
         (["watch", "--agent", "random", "--opponent", "LightRsh"], "did you mean LightRush"),

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent import Agent, AgentConfig
+from tests.agent import games
+from training.config import ConfigError, EvaluationConfig
+from training.contestants import AgentContestant, ScriptedContestant
+from training.environment_config import MicroRTSConfig
+from training.evaluation import MatchBatch, plan_matches
+from training.final_evaluation import play_matches
+from training.kept_results import KeptResults
+
+NAME = "WorkerRush"
+PLAYERS = {NAME: ScriptedContestant(NAME)}
+IDENTITIES = {NAME: NAME}
+CONFIG = EvaluationConfig(opponents=("PassiveAI", "RandomBiasedAI"), games=4, max_steps=300, games_at_once=1)
+
+
+def planned(config: EvaluationConfig = CONFIG, seed: int = 0) -> list[MatchBatch]:
+    return plan_matches(MicroRTSConfig(map_path="maps/8x8/basesWorkers8x8A.xml"), config, PLAYERS, seed=seed)
+
+
+def kept(output: Path, *, resume: bool = True, batches: list[MatchBatch] | None = None) -> KeptResults:
+    return KeptResults(output, IDENTITIES, planned() if batches is None else batches, resume=resume)
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    output, stop, told = tmp_path / "evaluation.json", threading.Event(), list[int]()
+
+    def stop_early(number: int, all_games: int) -> None:
+        if number >= 3:
+            stop.set()
+
+    first = kept(output, resume=False)
+    assert play_matches(PLAYERS, planned(), num_workers=1, report=stop_early, stop=stop, kept=first) is None
+    assert len(first.results) == 3
+    second = kept(output)
+    results = play_matches(PLAYERS, planned(), report=lambda number, _: told.append(number), kept=second)
+    assert told == [3, 4, 5, 6, 7, 8], "what was kept is not played again"
+    assert results == play_matches(PLAYERS, planned())
+    assert play_matches(PLAYERS, planned(), kept=kept(output)) == results, "nothing is left to play"
+    second.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_being_written_when_it_stopped_is_played_again(tmp_path: Path) -> None:
+    output = tmp_path / "evaluation.json"
+    first = kept(output)
+    for index in (5, 2):
+        first.add(index, np.array([1]))
+    first.add(6, np.array([], dtype=np.int64))
+    whole = first.path.read_bytes()
+    first.path.write_bytes(whole[:-7])
+    second = kept(output)
+    assert {index: results.tolist() for index, results in second.results.items()} == {5: [1]}
+    second.add(2, np.array([1]))
+    assert first.path.read_bytes() == whole, "games that failed are not kept"
+
+
+def test_what_is_kept_is_not_lost_by_accident(tmp_path: Path) -> None:
+    output = tmp_path / "evaluation.json"
+    kept(output, resume=False).add(0, np.array([1]))
+    with pytest.raises(ConfigError, match=r"evaluation\.json\.unfinished keeps results .* --resume goes on"):
+        kept(output, resume=False)
+    assert kept(output).results.keys() == {0}
+
+
+@pytest.mark.parametrize("batches", [planned(seed=1), planned(replace(CONFIG, max_steps=200))])
+def test_results_of_another_evaluation_are_refused(tmp_path: Path, batches: list[MatchBatch]) -> None:
+    output = tmp_path / "evaluation.json"
+    kept(output).add(0, np.array([1]))
+    with pytest.raises(ConfigError, match="another agent or other options"):
+        kept(output, batches=batches)
+    with pytest.raises(ConfigError, match="another agent or other options"):
+        KeptResults(output, {NAME: "another"}, planned(), resume=True)
+
+
+def test_more_games_than_before_go_on_too(tmp_path: Path) -> None:
+    output = tmp_path / "evaluation.json"
+    kept(output).add(0, np.array([1]))
+    more = planned(replace(CONFIG, games=6, opponents=("PassiveAI", "LightRush", "RandomBiasedAI")))
+    assert kept(output, batches=more).results.keys() == {0}
+
+
+def test_agents_are_told_apart_by_their_weights() -> None:
+    agents = [Agent(games.unit_game(), AgentConfig.of_size("small")) for _ in range(2)]
+    first, second = (AgentContestant(agent).identity for agent in agents)
+    assert first == AgentContestant(agents[0]).identity != second

@@ -129,7 +129,8 @@ def _map(results: Results, game_map: str) -> list[str]:
         rows = [_win_row(name, each, opponents) for name, each in trained.items()]
         unplayed = [[name, str(len(of)), *[""] * (len(opponents) + 1), *_held_out(of)] for name, of in waiting.items()]
         lines += table(header, [*rows, *unplayed])
-        lines += _decided(trained, opponents)
+        if trained:
+            lines += _decided(trained, opponents)
         if unplayed:
             lines += paragraph(f"Trained, but no games played yet: {', '.join(waiting)}.")
     if costs and SPEED in costs["variants"][PERCEIVER]:

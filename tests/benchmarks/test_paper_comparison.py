@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import json
 import math
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -300,6 +301,8 @@ def test_what_waits_for_its_games_is_told(report: ModuleType, plan: ModuleType, 
     assert "| deep_sets | 2 |  |  |  | 80.0 | 0.500 |" in text
     assert "Trained, but no games played yet: deep_sets." in text
     assert "deep_sets on small" not in text
+    shutil.rmtree(tmp_path / "cells" / "small" / plan.PERCEIVER)
+    assert "| deep_sets | 2 |  |  |  | 80.0 | 0.500 |" in report.page(report.read_results(tmp_path))
 
 
 def test_the_page_says_how_it_was_run(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:

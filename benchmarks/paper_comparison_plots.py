@@ -69,7 +69,8 @@ def _draw_map(axes: Any, results: Results, game_map: str) -> None:
         axes.plot([100 * value for value in trained.means], [row] * len(trained.means), "o", color=colour, alpha=0.5)
         axes.plot(100 * mean.value, row, "|", color=TEXT, markersize=14)
         if len(trained.means) > 1:
-            axes.plot([100 * mean.low, 100 * mean.high], [row, row], color=colour, linewidth=1.5)
+            possible = [100 * min(max(bound, 0.0), 1.0) for bound in (mean.low, mean.high)]
+            axes.plot(possible, [row, row], color=colour, linewidth=1.5)
     axes.set_yticks(range(len(variants)), list(variants))
     axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.set(xlabel="mean win rate over the AIs, %", title=game_map)

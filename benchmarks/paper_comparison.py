@@ -21,8 +21,8 @@ from paper_comparison_cells import CellJob, measure_costs, record_map
 from paper_comparison_plan import MAPS, PERCEIVER, TINY, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget, plan_cells
 from paper_comparison_results import RECORDINGS, open_run
 
-from training.evaluation_workers import run_jobs
 from training.run import resolve_device
+from training.workers import run_jobs
 
 _LONGEST_CELL_SECONDS = 6 * 3600.0
 

@@ -28,7 +28,7 @@ import psutil
 from common import machine_info, versions, write_json
 from numpy.typing import NDArray
 
-from training.evaluation_workers import end_with_parent
+from training.workers import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_ACTORS = 2

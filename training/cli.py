@@ -54,9 +54,9 @@ def _exit_code(error: Exception) -> int | None:
     from envs.recordings import RecordingError
     from training.checkpoint_errors import CheckpointError, CheckpointWriteError
     from training.config import ConfigError
-    from training.evaluation_workers import WorkerError
     from training.run_directory import RunDirectoryError
     from training.sources import ActorError
+    from training.workers import WorkerError
 
     if isinstance(error, (GameCrashedError, CheckpointWriteError, ActorError, WorkerError)):
         return FAILED
@@ -144,7 +144,7 @@ def _carry_out(run: TrainingRun | ImitationRun, command: str, beginning: str, *,
     if evaluation:
         print_matches(evaluation.results, evaluation.baseline)
         print_returns(evaluation.returns)
-        print(f"{run.directory.evaluation_file} holds the results, {run.directory.games} recorded games")
+        print(f"{run.directory.evaluation_file} holds the results, {run.directory.games} a game against each opponent")
     return 0
 
 
@@ -155,10 +155,10 @@ def evaluate(arguments: list[str]) -> int:
     from envs.files import replace_durably
     from training.console import counting, print_matches, print_returns
     from training.files import prepare_output, to_json
-    from training.final_evaluation import play_episode_batches, play_matches
     from training.interruption import stop_on_signals
     from training.kept_results import KeptResults
     from training.options import EvaluateOptions, prepare_evaluation
+    from training.play import play_episode_batches, play_matches
 
     options = tyro.cli(EvaluateOptions, args=arguments, prog=f"{PROGRAM} evaluate")
     asked = prepare_evaluation(options)
@@ -205,13 +205,13 @@ def watch(arguments: list[str]) -> int:
     import tyro
 
     from training.files import prepare_output
-    from training.options import WatchOptions, prepare_recording
-    from training.recording import record_game
+    from training.game_gifs import write_game
+    from training.options import WatchOptions, prepare_gif
 
     options = tyro.cli(WatchOptions, args=arguments, prog=f"{PROGRAM} watch")
-    player, recording = prepare_recording(options)
-    prepare_output(recording.path)
-    game = record_game(player, recording)
+    player, job = prepare_gif(options)
+    prepare_output(job.path)
+    game = write_game(player, job)
     outcome = {1: "won", 0: "drawn", -1: "lost"}[game.outcome]
     print(f"{outcome} after {game.game_steps} game steps; {game.path} has {game.frames} pictures")
     return 0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from training.config import EvaluationConfig
 from training.environment_config import EnvironmentConfig, as_measured
 from training.environments import make_environment
-from training.policies import play_episodes
-from training.recording import Player
+from training.evaluation import modes_of
+from training.policies import Player, play_episodes
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ class EpisodeBatch:
     seed: int
 
     def run(self, players: Mapping[str, Player]) -> Array:
-        """Play the episodes and return their returns [num_games]."""
+        """Play the episodes and return their returns, [num_games] without those whose game failed."""
         config = as_measured(self.environment, self.player, self.mode)
         environment = make_environment(config, self.num_games, seed=self.seed)
         try:
@@ -54,8 +54,8 @@ class ReturnResult:
 
     @property
     def mean(self) -> float:
-        """The mean return."""
-        return float(self.returns.mean())
+        """The mean return; nan where all games failed."""
+        return float(self.returns.mean()) if len(self.returns) else math.nan
 
     @property
     def half_width(self) -> float:
@@ -63,26 +63,32 @@ class ReturnResult:
         count = len(self.returns)
         return _Z95 * float(self.returns.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """Mean, its interval, smallest and largest; not finite where there are too few episodes to tell."""
+        return {
+            "mean_return": self.mean,
+            "low": self.mean - self.half_width,
+            "high": self.mean + self.half_width,
+            "min_return": float(self.returns.min(initial=math.inf)),
+            "max_return": float(self.returns.max(initial=-math.inf)),
+        }
+
     def to_row(self) -> dict[str, Any]:
         """Return the result as a row of evaluation.json."""
-        half_width = self.half_width if math.isfinite(self.half_width) else None
         return {
             "agent": self.player,
             "environment": self.place,
             "mode": self.mode,
             "episodes": len(self.returns),
-            "mean_return": self.mean,
-            "low": None if half_width is None else self.mean - half_width,
-            "high": None if half_width is None else self.mean + half_width,
-            "min_return": float(self.returns.min()),
-            "max_return": float(self.returns.max()),
+            **{name: value if math.isfinite(value) else None for name, value in self.figures.items()},
         }
 
 
 def plan_episodes(
     environment: EnvironmentConfig,
     config: EvaluationConfig,
-    players: Sequence[str],
+    players: Mapping[str, Player],
     *,
     place: str | None = None,
     seed: int = 0,
@@ -99,15 +105,15 @@ def plan_episodes(
     firsts = range(0, config.games, config.games_at_once)
     return [
         EpisodeBatch(
-            player=player,
+            player=name,
             environment=environment,
             place=environment.map_name if place is None else place,
             mode=mode,
             num_games=min(config.games_at_once, config.games - first),
             seed=int(np.random.SeedSequence([seed, first]).generate_state(1)[0]),
         )
-        for player in players
-        for mode in config.modes
+        for name, player in players.items()
+        for mode in modes_of(player, config)
         for first in firsts
     ]
 
@@ -121,9 +127,11 @@ def return_results(batches: Sequence[EpisodeBatch], returns: Sequence[Array]) ->
 
 
 def return_metrics(results: Sequence[ReturnResult]) -> dict[str, float]:
-    """Return the figures for TensorBoard; the first mode goes by the plain name."""
+    """Return the figures for TensorBoard where there are any; the first mode goes by the plain name."""
     metrics: dict[str, float] = {}
     for result in results:
+        if not len(result.returns):
+            continue
         name = "evaluation/episodic_return"
         metrics[f"{name}_{result.mode}" if name in metrics else name] = result.mean
     return metrics
@@ -134,8 +142,7 @@ def return_table(results: Sequence[ReturnResult]) -> tuple[list[str], list[list[
     header = ["agent", "mode", "episodes", "mean return", "95 %", "lowest", "highest"]
     rows = []
     for result in results:
-        low, high = result.mean - result.half_width, result.mean + result.half_width
-        figures = [f"{result.mean:.1f}", f"{low:.1f}-{high:.1f}"]
-        extremes = [f"{result.returns.min():.1f}", f"{result.returns.max():.1f}"]
-        rows.append([result.player, result.mode, str(len(result.returns)), *figures, *extremes])
+        mean, low, high, *extremes = (f"{each:.1f}" if math.isfinite(each) else "-" for each in result.figures.values())
+        interval = "-" if low == "-" else f"{low}-{high}"
+        rows.append([result.player, result.mode, str(len(result.returns)), mean, interval, *extremes])
     return header, rows

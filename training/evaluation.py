@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from envs.errors import GameCrashedError, GameStartError
 from training.config import EvaluationConfig
 from training.environment_config import MatchConfig
+from training.policies import Player
 from training.statistics import WinRate
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def plan_matches(
 
     Args:
         environment: map and rules; the config's step limit takes the place of its own.
-        config: opponents, games, modes. A contestant that plays in none of the modes plays in its own first one.
+        config: opponents, games, modes.
         contestants: by name.
         place: what tables say was played on; the map by default.
         seed: of games and actions.
@@ -109,7 +110,7 @@ def plan_matches(
     environment = replace(environment, max_steps=config.max_steps)
     batches = []
     for name, contestant in contestants.items():
-        modes = [mode for mode in config.modes if mode in contestant.modes] or contestant.modes[:1]
+        modes = modes_of(contestant, config)
         for opponent in config.opponents:
             for mode in modes:
                 for index, side in enumerate(sides):
@@ -128,6 +129,11 @@ def plan_matches(
                             )
                         )
     return batches
+
+
+def modes_of(player: Player | Contestant, config: EvaluationConfig) -> tuple[str, ...]:
+    """Return the modes that a config asks of a player: where it can play in none of them, its own first one."""
+    return tuple(mode for mode in config.modes if mode in player.modes) or player.modes[:1]
 
 
 def match_results(batches: Sequence[MatchBatch], outcomes: Sequence[Array]) -> list[MatchResult]:

@@ -1,9 +1,9 @@
-"""What a run ends with: matches or episodes, figures, and a recorded game against each opponent."""
+"""What a run ends with: matches or episodes, figures, and a game to watch against each opponent."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -22,18 +22,15 @@ from training.environment_config import (
     is_scored,
 )
 from training.environments import place_of
-from training.episode_evaluation import EpisodeBatch, ReturnResult, plan_episodes, return_metrics, return_results
-from training.evaluation import MatchBatch, MatchResult, match_results, mean_win_rate, plan_matches, result_metrics
-from training.evaluation_workers import run_jobs, timeout_seconds
+from training.episode_evaluation import ReturnResult, plan_episodes, return_metrics
+from training.evaluation import MatchResult, mean_win_rate, plan_matches, result_metrics
 from training.files import to_json
-from training.kept_results import KeptResults
-from training.recording import GameRecording, RecordedGame
+from training.game_gifs import GameGif, GifJob
+from training.play import Report, play_episode_batches, play_matches
 from training.saved_run import SavedRun
+from training.workers import run_jobs
 
 TRAINED, UNTRAINED = "trained", "untrained"
-_LONGEST_EPISODES_SECONDS = 3600.0
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +41,13 @@ class FinalEvaluation:
         results: matches of the trained agent.
         baseline: the same matches of the network as it was before training.
         returns: episodes, where there are no opponents.
-        games: recorded games.
+        games: GIFs.
     """
 
     results: list[MatchResult] = field(default_factory=list)
     baseline: list[MatchResult] = field(default_factory=list)
     returns: list[ReturnResult] = field(default_factory=list)
-    games: list[RecordedGame] = field(default_factory=list)
+    games: list[GameGif] = field(default_factory=list)
 
 
 def evaluate_run(run: SavedRun, report: Report, stop: threading.Event) -> FinalEvaluation | None:
@@ -103,7 +100,7 @@ def _evaluate_matches(
     before = {name.replace("win_rate", "untrained_win_rate"): rate for name, rate in result_metrics(baseline).items()}
     _write(run, results, {**result_metrics(trained), **before}, {"evaluation/mean_win_rate": mean_win_rate(trained)})
     # The games of StarCraft II leave replays.
-    games = _record(run, environment, players, stop) if isinstance(environment, MicroRTSConfig) else []
+    games = _write_gifs(run, environment, players, stop) if isinstance(environment, MicroRTSConfig) else []
     return FinalEvaluation(results=trained, baseline=baseline, games=games)
 
 
@@ -114,7 +111,7 @@ def _evaluate_returns(
     report: Report,
     stop: threading.Event,
 ) -> FinalEvaluation | None:
-    batches = plan_episodes(environment, run.config.evaluation, list(players), place=place_of(environment))
+    batches = plan_episodes(environment, run.config.evaluation, players, place=place_of(environment))
     results = play_episode_batches(players, batches, report=report, stop=stop)
     if results is None:
         return None
@@ -137,12 +134,12 @@ def _write(run: SavedRun, results: Sequence[_Result], metrics: Mapping[str, floa
         loggers.close()
 
 
-def _record(
+def _write_gifs(
     run: SavedRun, environment: MicroRTSConfig, players: Mapping[str, AgentContestant], stop: threading.Event
-) -> list[RecordedGame]:
+) -> list[GameGif]:
     evaluation = run.config.evaluation
-    recordings = [
-        GameRecording(
+    jobs = [
+        GifJob(
             player=TRAINED,
             environment=replace(environment, max_steps=evaluation.max_steps),
             opponent=opponent,
@@ -153,64 +150,5 @@ def _record(
         )
         for opponent in dict.fromkeys(evaluation.opponents)
     ]
-    games = sorted(run_jobs(players, recordings, stop=stop), key=lambda pair: pair[0])
+    games = sorted(run_jobs(players, jobs, stop=stop), key=lambda pair: pair[0])
     return [game for _, game in games if game is not None]
-
-
-def play_matches(
-    contestants: Mapping[str, Any],
-    batches: Sequence[MatchBatch],
-    *,
-    num_workers: int | None = None,
-    report: Report = lambda games, all_games: None,
-    stop: threading.Event | None = None,
-    kept: KeptResults | None = None,
-) -> list[MatchResult] | None:
-    """Return the results of all planned matches, played on all cores; None where they were stopped.
-
-    Those in `kept` are not played again.
-    """
-    longest = max((batch.num_games * batch.environment.max_steps for batch in batches), default=0)
-    outcomes = _play(contestants, batches, timeout_seconds(longest), num_workers, report, stop, kept)
-    return None if outcomes is None else match_results(batches, outcomes)
-
-
-def play_episode_batches(
-    players: Mapping[str, Any],
-    batches: Sequence[EpisodeBatch],
-    *,
-    num_workers: int | None = None,
-    report: Report = lambda games, all_games: None,
-    stop: threading.Event | None = None,
-    kept: KeptResults | None = None,
-) -> list[ReturnResult] | None:
-    """Return the results of all planned episodes, played on all cores; None where they were stopped.
-
-    Those in `kept` are not played again.
-    """
-    returns = _play(players, batches, _LONGEST_EPISODES_SECONDS, num_workers, report, stop, kept)
-    return None if returns is None else return_results(batches, returns)
-
-
-def _play(
-    context: Any,
-    batches: Sequence[MatchBatch] | Sequence[EpisodeBatch],
-    timeout: float,
-    num_workers: int | None,
-    report: Report,
-    stop: threading.Event | None,
-    kept: KeptResults | None,
-) -> list[Any] | None:
-    results: dict[int, Any] = {} if kept is None else dict(kept.results)
-    missing = [index for index in range(len(batches)) if index not in results]
-    games, all_games = sum(batches[index].num_games for index in results), sum(batch.num_games for batch in batches)
-    report(games, all_games)
-    jobs = [batches[index] for index in missing]
-    for number, result in run_jobs(context, jobs, num_workers=num_workers, job_timeout_seconds=timeout, stop=stop):
-        index = missing[number]
-        results[index] = result
-        if kept is not None:
-            kept.add(index, result)
-        games += batches[index].num_games
-        report(games, all_games)
-    return [results[index] for index in range(len(batches))] if len(results) == len(batches) else None

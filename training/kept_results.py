@@ -63,8 +63,8 @@ class KeptResults:
             replace_durably(self.path, b"".join(self._line(index) for index in self.results))
 
     def add(self, index: int, results: Array) -> None:
-        """Keep what the batch with this index gave; nothing where its games have failed, to try them again."""
-        if not len(results):
+        """Keep what the batch with this index gave; nothing where some of its games failed, to play them again."""
+        if len(results) < self._batches[index]["batch"]["num_games"]:
             return
         self.results[index] = results
         with self.path.open("ab") as file:

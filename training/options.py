@@ -21,7 +21,7 @@ from training.environment_config import (
 from training.environments import check_opponents, place_of
 from training.episode_evaluation import EpisodeBatch, plan_episodes
 from training.evaluation import MatchBatch, plan_matches
-from training.recording import OUR_NAME, GameRecording
+from training.game_gifs import OUR_NAME, GifJob
 from training.run import environment_spec, load_agent
 from training.starcraft2_games import on_map
 
@@ -131,7 +131,10 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
     if is_scored(environment):
         if options.opponents != (ALL_OPPONENTS,):
             raise ConfigError(f"{environment.map_name} has no opponents: leave --opponents out")
-        episodes = plan_episodes(environment, evaluation, [name], place=place_of(environment), seed=options.seed)
+        assert not isinstance(player, ScriptedContestant)
+        episodes = plan_episodes(
+            environment, evaluation, {name: player}, place=place_of(environment), seed=options.seed
+        )
         return Evaluation({name: player}, [], episodes)
     assert not isinstance(environment, GymnasiumConfig)
     _check_fit(player, environment_spec(environment))
@@ -141,7 +144,7 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
 
 
 @config_checked()
-def prepare_recording(options: WatchOptions) -> tuple[AgentContestant | RandomContestant, GameRecording]:
+def prepare_gif(options: WatchOptions) -> tuple[AgentContestant | RandomContestant, GifJob]:
     """Return the player and the game that `watch` asks for.
 
     Raises:
@@ -158,7 +161,7 @@ def prepare_recording(options: WatchOptions) -> tuple[AgentContestant | RandomCo
         raise ConfigError(f"only games of µRTS can be drawn, and this agent was trained on {environment.map_name}")
     _check_fit(player, environment_spec(environment))
     check_opponents(environment, [options.opponent])
-    return player, GameRecording(
+    return player, GifJob(
         player=name,
         title=RANDOM_AGENT if trained is None else OUR_NAME,
         environment=replace(environment, max_steps=_max_steps(options.max_steps, trained)),

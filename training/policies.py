@@ -32,6 +32,19 @@ class Policy(Protocol):
         ...
 
 
+class Player(Protocol):
+    """One who plays in an environment: an agent or chance, not an AI inside the game."""
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The ways in which it can play."""
+        ...
+
+    def policy(self, environment: BatchedEnvironment, mode: str) -> Policy:
+        """Return what plays in an environment."""
+        ...
+
+
 class AgentPolicy:
     """An agent, sampled or greedy."""
 

@@ -17,9 +17,9 @@ from envs.recordings import read_manifest
 from training.config import ConfigError, config_checked
 from training.environment_config import MicroRTSConfig
 from training.environments import check_opponents, game_build
-from training.evaluation_workers import run_jobs, timeout_seconds
 from training.recording_job import RecordingJob
 from training.run import environment_spec
+from training.workers import run_jobs, timeout_seconds
 
 STOPPING = "stopping; complete shards stay, once more ends at once\n"
 

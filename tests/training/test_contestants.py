@@ -17,7 +17,7 @@ from training.contestants import AgentContestant, RandomContestant, ScriptedCont
 from training.environment_config import MicroRTSConfig
 from training.environments import make_environment
 from training.evaluation import MatchBatch, match_results, plan_matches
-from training.final_evaluation import play_matches
+from training.play import play_matches
 from training.run import environment_spec
 
 pytest.importorskip("jpype")

@@ -7,28 +7,31 @@ import math
 import numpy as np
 import pytest
 
+from agent import Agent, AgentConfig
+from tests.agent import games
 from training.config import EvaluationConfig
-from training.contestants import RandomContestant
+from training.contestants import AgentContestant, RandomContestant
 from training.environment_config import GymnasiumConfig
 from training.episode_evaluation import ReturnResult, plan_episodes, return_metrics, return_results, return_table
 
 CARTPOLE = GymnasiumConfig(env_id="CartPole-v1")
 
 
-def test_every_player_and_mode_gets_the_same_episodes() -> None:
+def test_every_player_and_each_of_its_modes_gets_the_same_episodes() -> None:
     config = EvaluationConfig(games=7, games_at_once=3, modes=("sampled", "greedy"))
-    batches = plan_episodes(CARTPOLE, config, ["a", "b"], seed=1)
-    assert [batch.num_games for batch in batches] == [3, 3, 1] * 4
+    players = {"agent": AgentContestant(Agent(games.unit_game(), AgentConfig.of_size("small")))}
+    batches = plan_episodes(CARTPOLE, config, {**players, "random": RandomContestant()}, seed=1)
+    assert [batch.num_games for batch in batches] == [3, 3, 1] * 3
     assert [(batch.player, batch.mode) for batch in batches[::3]] == [
-        ("a", "sampled"), ("a", "greedy"), ("b", "sampled"), ("b", "greedy")
+        ("agent", "sampled"), ("agent", "greedy"), ("random", "sampled")
     ]  # fmt: skip
     seeds = [batch.seed for batch in batches]
-    assert seeds == seeds[:3] * 4
+    assert seeds == seeds[:3] * 3
     assert len(set(seeds)) == 3
 
 
 def test_chance_holds_the_pole_for_twenty_steps() -> None:
-    batches = plan_episodes(CARTPOLE, EvaluationConfig(games=60, games_at_once=20), ["random"])
+    batches = plan_episodes(CARTPOLE, EvaluationConfig(games=60, games_at_once=20), {"random": RandomContestant()})
     played = [batch.run({"random": RandomContestant()}) for batch in batches]
     (result,) = return_results(batches, played)
     assert len(result.returns) == 60
@@ -54,4 +57,14 @@ def test_the_interval_is_that_of_the_mean() -> None:
     }
     header, rows = return_table([single, result])
     assert [len(row) for row in rows] == [len(header)] * 2
+    assert rows[0][3:] == ["1.0", "-", "1.0", "1.0"]
     assert rows[1][:4] == ["agent", "greedy", "4", "2.5"]
+
+
+def test_where_all_games_failed_nothing_is_told() -> None:
+    result = ReturnResult("agent", "MoveToBeacon", "sampled", np.array([]))
+    row = result.to_row()
+    assert row["episodes"] == 0
+    assert [row[name] for name in ("mean_return", "low", "high", "min_return", "max_return")] == [None] * 5
+    assert return_table([result])[1] == [["agent", "sampled", "0", "-", "-", "-", "-"]]
+    assert return_metrics([result]) == {}

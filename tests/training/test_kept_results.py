@@ -13,8 +13,8 @@ from training.config import ConfigError, EvaluationConfig
 from training.contestants import AgentContestant, ScriptedContestant
 from training.environment_config import MicroRTSConfig
 from training.evaluation import MatchBatch, plan_matches
-from training.final_evaluation import play_matches
 from training.kept_results import KeptResults
+from training.play import play_matches
 
 NAME = "WorkerRush"
 PLAYERS = {NAME: ScriptedContestant(NAME)}
@@ -61,6 +61,14 @@ def test_what_was_being_written_when_it_stopped_is_played_again(tmp_path: Path) 
     assert {index: results.tolist() for index, results in second.results.items()} == {5: [1]}
     second.add(2, np.array([1]))
     assert first.path.read_bytes() == whole, "games that failed are not kept"
+
+
+def test_batches_of_which_some_games_failed_are_played_again(tmp_path: Path) -> None:
+    output, batches = tmp_path / "evaluation.json", planned(replace(CONFIG, games_at_once=2))
+    first = kept(output, batches=batches)
+    first.add(0, np.array([1]))
+    first.add(1, np.array([1, 0]))
+    assert first.results.keys() == kept(output, batches=batches).results.keys() == {1}
 
 
 def test_what_is_kept_is_not_lost_by_accident(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_evaluate_starts_few_games_at_once(stand_in: Path) -> None:
     episodes = prepare_evaluation(
         EvaluateOptions(agent="random", game="starcraft2", map_name="MoveToBeacon", games=3, max_steps=7)
     ).episodes
-    assert [batch.num_games for batch in episodes if batch.mode == "sampled"] == [2, 1]
+    assert [(batch.mode, batch.num_games) for batch in episodes] == [("sampled", 2), ("sampled", 1)]
     assert {batch.environment.max_steps for batch in episodes} == {7}
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from PIL import Image
 from envs.errors import GameCrashedError
 from training.environment_config import MicroRTSConfig
 from training.environments import make_environment
-from training.policies import Policy, play_episodes
-from training.rollout import BatchedEnvironment
+from training.policies import Player, play_episodes
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +29,8 @@ _LAST_FRAME_MILLISECONDS = 2000
 _COLOURS = 64
 
 
-class Player(Protocol):
-    """One whose game can be watched: an agent or chance, not an AI inside the game."""
-
-    def policy(self, environment: BatchedEnvironment, mode: str) -> Policy:
-        """Return what plays in an environment."""
-        ...
-
-
 @dataclass(frozen=True)
-class RecordedGame:
+class GameGif:
     """A game that was written to a file: outcome (+1, 0, -1), game steps, and frames of the GIF."""
 
     path: Path
@@ -49,7 +40,7 @@ class RecordedGame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GameRecording:
+class GifJob:
     """A game to be played and written to a GIF; a job for `run_jobs`, whose context is the players by name."""
 
     player: str
@@ -62,20 +53,20 @@ class GameRecording:
     path: Path
     max_frames: int = 200
 
-    def run(self, players: Mapping[str, Player]) -> RecordedGame | None:
+    def run(self, players: Mapping[str, Player]) -> GameGif | None:
         """Play the game and write it; None, with a warning, where the game or its AI fails.
 
         Raises:
             OSError: if the file cannot be written.
         """
         try:
-            return record_game(players[self.player], self)
+            return write_game(players[self.player], self)
         except GameCrashedError as error:
-            logger.warning("the game against %s is not recorded: %s", self.opponent, error)
+            logger.warning("the game against %s leaves no GIF: %s", self.opponent, error)
             return None
 
 
-def record_game(player: Player, recording: GameRecording) -> RecordedGame:
+def write_game(player: Player, job: GifJob) -> GameGif:
     """Play a game and write it to a GIF: at most `max_frames` pictures, evenly spread over the game's time."""
     observations: list[dict[str, Array]] = []
     times: list[int] = []
@@ -85,32 +76,32 @@ def record_game(player: Player, recording: GameRecording) -> RecordedGame:
         times.append((times[-1] if times else 0) + int(elapsed_steps[0]))
 
     environment = make_environment(
-        recording.environment,
+        job.environment,
         1,
-        seed=recording.seed,
-        opponents=[recording.opponent],
-        agent_players=[recording.side],
+        seed=job.seed,
+        opponents=[job.opponent],
+        agent_players=[job.side],
     )
     try:
-        policy = player.policy(environment, recording.mode)
-        episodes = play_episodes(environment, policy, seed=recording.seed, watch=watch)
+        policy = player.policy(environment, job.mode)
+        episodes = play_episodes(environment, policy, seed=job.seed, watch=watch)
     finally:
         environment.close()
-    chosen = spread(times, recording.max_frames)
-    pictures = [_picture(observations[index], recording) for index in chosen]
-    write_gif(recording.path, pictures, frame_durations([times[index] for index in chosen]))
-    return RecordedGame(recording.path, int(episodes.outcomes[0]), int(episodes.lengths[0]), len(chosen))
+    chosen = spread(times, job.max_frames)
+    pictures = [_picture(observations[index], job) for index in chosen]
+    write_gif(job.path, pictures, frame_durations([times[index] for index in chosen]))
+    return GameGif(job.path, int(episodes.outcomes[0]), int(episodes.lengths[0]), len(chosen))
 
 
-def _picture(observation: dict[str, Array], recording: GameRecording) -> Array:
+def _picture(observation: dict[str, Array], job: GifJob) -> Array:
     from envs.microrts.render import render_observation
 
     height, width = observation["planes"].shape[-2:]
     return render_observation(
         observation,
-        player_name=recording.title,
-        opponent=recording.opponent,
-        max_steps=recording.environment.max_steps,
+        player_name=job.title,
+        opponent=job.opponent,
+        max_steps=job.environment.max_steps,
         cell_pixels=max(12, BOARD_PIXELS // max(height, width)),
     )
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from training.contestants import RandomContestant
 from training.environment_config import MicroRTSConfig
-from training.recording import GameRecording, frame_durations, spread, write_gif
+from training.game_gifs import GifJob, frame_durations, spread, write_gif
 
 
 def test_few_times_are_all_kept_and_many_are_spread_evenly() -> None:
@@ -51,10 +51,10 @@ def test_a_gif_has_all_pictures_in_their_colours(tmp_path: Path) -> None:
             np.testing.assert_allclose(np.asarray(image.convert("RGB")), picture, atol=8)
 
 
-def test_a_game_is_recorded_to_its_end(tmp_path: Path) -> None:
+def test_a_game_is_shown_to_its_end(tmp_path: Path) -> None:
     pytest.importorskip("jpype")
     path = tmp_path / "WorkerRush.gif"
-    recording = GameRecording(
+    job = GifJob(
         player="random",
         environment=MicroRTSConfig(max_steps=60),
         opponent="PassiveAI",
@@ -64,11 +64,11 @@ def test_a_game_is_recorded_to_its_end(tmp_path: Path) -> None:
         path=path,
         max_frames=10,
     )
-    game = recording.run({"random": RandomContestant()})
+    game = job.run({"random": RandomContestant()})
     assert (game.outcome, game.game_steps, game.path) == (0, 60, path)
     assert 2 <= game.frames <= 10
     with Image.open(path) as image:
         assert 2 <= image.n_frames <= game.frames  # type: ignore[attr-defined]
     assert path.stat().st_size < 200_000
-    again = recording.run({"random": RandomContestant()})
+    again = job.run({"random": RandomContestant()})
     assert again == game

@@ -1,4 +1,4 @@
-"""Processes that play matches, one for each core, each with games of its own; they end with what started them."""
+"""Processes that run jobs, one for each core: matches, recordings, trainings. They end with what started them."""
 
 from __future__ import annotations
 
@@ -99,16 +99,17 @@ class _Pool:
         """Start a process and give it the context and a job."""
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
-        process = spawn.Process(target=_work, args=(theirs,), daemon=True, name="evaluation")
+        process = spawn.Process(target=_work, args=(theirs,), daemon=True, name="worker")
         resource_tracker.ensure_running()  # or starting the first process would start it, and unblock the signals
         with _signals_blocked():
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
+        self._choose_job(worker)
         with contextlib.suppress(OSError):  # it has died already, which the next poll sees
             ours.send(self._context)
-            self._give_job(worker)
+            self._send_job(worker)
 
     def poll(self) -> Iterator[tuple[int, Any]]:
         """Wait for a moment; yield what was finished, and replace what has died or hangs."""
@@ -124,8 +125,9 @@ class _Pool:
                     raise error
                 assert worker.job is not None
                 index, self.unfinished = worker.job, self.unfinished - 1
+                self._choose_job(worker)
                 try:
-                    self._give_job(worker)
+                    self._send_job(worker)
                 except OSError:
                     self._replace(worker, "died")
                 yield index, result
@@ -141,11 +143,15 @@ class _Pool:
             worker.connection.close()
         self._workers.clear()
 
-    def _give_job(self, worker: _Worker) -> None:
+    def _choose_job(self, worker: _Worker) -> None:
+        """Give a process its next job before anything is sent, so that its death counts as an attempt whenever."""
         worker.job, worker.deadline = None, float("inf")
         if self._waiting:
             worker.job = self._waiting.popleft()
             worker.deadline = time.monotonic() + self._timeout
+
+    def _send_job(self, worker: _Worker) -> None:
+        if worker.job is not None:
             worker.connection.send(self._jobs[worker.job])
 
     def _replace(self, worker: _Worker, what: str) -> None:
@@ -158,7 +164,8 @@ class _Pool:
             if self._attempts[worker.job] >= _MOST_ATTEMPTS:
                 raise WorkerError(f"a process {what} {_MOST_ATTEMPTS} times while it ran {self._jobs[worker.job]}")
             self._waiting.appendleft(worker.job)
-        self.start_worker()
+        if self._waiting:
+            self.start_worker()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from training.evaluation_workers import WorkerError, run_jobs
+from training import workers
+from training.workers import WorkerError, run_jobs
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -84,6 +85,10 @@ class CountThreads:
         return torch.get_num_threads()
 
 
+def die_at_start(connection: Any) -> None:
+    os._exit(1)
+
+
 def children() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
 
@@ -111,6 +116,15 @@ def test_a_job_whose_process_dies_is_run_again_but_not_for_ever(tmp_path: Path) 
     with pytest.raises(WorkerError, match="a process died 3 times while it ran Die"):
         list(run_jobs(0, [Die(tmp_path / "always", 99)]))
     assert children() == []
+
+
+def test_processes_that_die_before_they_hear_of_their_work_are_not_started_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What every job is run with is more than a pipe holds: sending it fails."""
+    monkeypatch.setattr(workers, "_work", die_at_start)
+    with pytest.raises(WorkerError, match="a process died 3 times while it ran Add"):
+        list(run_jobs(bytes(2**22), [Add(1)]))
 
 
 def test_a_process_that_hangs_is_given_up(tmp_path: Path) -> None:

@@ -17,9 +17,21 @@ import time
 from pathlib import Path
 
 from common import machine_info, versions
-from paper_comparison_cells import CellJob, measure_costs, record_map
-from paper_comparison_plan import MAPS, PERCEIVER, TINY, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget, plan_cells
-from paper_comparison_results import RECORDINGS, open_run
+from paper_comparison_cells import FAILED, CellJob
+from paper_comparison_costs import measure_costs
+from paper_comparison_lessons import record_map
+from paper_comparison_plan import (
+    CHOSEN_BY_OPTION,
+    MAPS,
+    PERCEIVER,
+    TINY,
+    TRAINED_MAPS,
+    TRANSFORMER,
+    VARIANTS,
+    Budget,
+    plan_cells,
+)
+from paper_comparison_results import open_run
 
 from training.run import resolve_device
 from training.workers import run_jobs
@@ -28,10 +40,13 @@ _LONGEST_CELL_SECONDS = 6 * 3600.0
 
 
 def main() -> int:
-    """Record, measure, train and evaluate what is missing; return 2 for another run's folder or a missing device."""
+    """Record, train, evaluate and measure what is missing.
+
+    Returns 1 if trainings failed, which the next call tries again, and 2 for another run's folder or a missing device.
+    """
     options = _options()
     budget = TINY if options.tiny else Budget()
-    changes = {name: getattr(options, name) for name in ("games", "passes", "recorded_games") if getattr(options, name)}
+    changes = {name: getattr(options, name) for name in CHOSEN_BY_OPTION if getattr(options, name)}
     budget = dataclasses.replace(budget, **changes)
     try:
         device = str(resolve_device(options.device))
@@ -48,14 +63,15 @@ def main() -> int:
     jobs = [
         CellJob(directory=options.output, cell=cell, budget=budget, deadline=deadline, device=device) for cell in cells
     ]
+    failures = 0
     done = run_jobs(None, jobs, num_workers=options.workers, job_timeout_seconds=_LONGEST_CELL_SECONDS)
     for number, (index, told) in enumerate(done, 1):
         print(f"{number}/{len(cells)} {cells[index].path}: {told}", flush=True)
+        failures += told.startswith(FAILED)
     for name in MAPS:  # last, when no training disturbs the clock
-        if not (options.output / RECORDINGS / name).exists():
-            record_map(options.output, name, budget, lists_only=True)
+        record_map(options.output, name, budget)
         measure_costs(options.output, name, budget)
-    return 0
+    return 1 if failures else 0
 
 
 def _options() -> argparse.Namespace:

@@ -6,13 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from agent_parts import TORSO_ANSWERS, flops_by_part
+from common import machine_info, write_json
 from flops import count_flops
+from paper_comparison_lessons import Lessons
+from paper_comparison_plan import MAPS, VARIANTS, Budget
+from paper_comparison_results import COSTS, SPEED, recording_of
 from timing import interleaved, medians
 from torch import Tensor, nn
 
@@ -21,6 +26,8 @@ from agent.torso import Torso, make_torso
 
 BACKGROUND_TOKENS = 2
 """Tokens beside the units in µRTS: all scalars are one, the walls another."""
+_ACTING_GAMES = 32
+_COST_SECONDS = 60.0
 
 
 class _Embedder(nn.Module):
@@ -121,3 +128,44 @@ def in_process_of_its_own(variant: str, directory: Path, game_map: str) -> float
     ]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return float(finished.stdout.splitlines()[-1])
+
+
+def measure_costs(directory: Path, game_map: str, budget: Budget) -> None:
+    """Write the lists' lengths of a map and what each variant costs on them, unless that was done.
+
+    Where nothing is ever trained, that is the encoder's operations alone.
+    """
+    file = directory / COSTS / f"{game_map}.json"
+    if file.exists():
+        return
+    torch.set_num_threads(1)
+    lessons = Lessons(recording_of(directory, game_map), game_map, budget)
+    lengths = [lessons.demonstrations.read(game.index).observations.entity_counts for game in lessons.choice.train]
+    found = length_statistics(lengths)
+    variants = {
+        name: {"encoder_flops": float(encoder_flops(config, round(found["mean"])))} for name, config in VARIANTS.items()
+    }
+    if MAPS[game_map].trained:
+        for name, measured in _measured(directory, lessons, game_map).items():
+            variants[name].update(measured)
+    write_json(file, {"lengths": found, "variants": variants, "machine": machine_info()})
+
+
+def _measured(directory: Path, lessons: Lessons, game_map: str) -> dict[str, dict[str, float]]:
+    batch = lessons.typical_batch()
+    learners = {name: lessons.learner(name, seed=0) for name in VARIANTS}
+    training = {name: partial(learner.update, batch) for name, learner in learners.items()}
+    seen = lessons.typical_batch(num_streams=_ACTING_GAMES, unroll_length=1).observations
+    acting = {name: acting_step(lessons.spec, config, seen) for name, config in VARIANTS.items()}
+    seconds = _COST_SECONDS if lessons.budget.recorded_games > 2 else 0.0
+    training_speeds = steps_per_second(training, size=batch.num_steps, seconds=seconds)
+    acting_speeds = steps_per_second(acting, size=len(seen), seconds=seconds)
+    return {
+        name: {
+            **agent_costs(lessons.spec, config, batch.observations),
+            SPEED: training_speeds[name],
+            "acting_steps_per_second": acting_speeds[name],
+            "training_peak_mebibytes": in_process_of_its_own(name, directory, game_map),
+        }
+        for name, config in VARIANTS.items()
+    }

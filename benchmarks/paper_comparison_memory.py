@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import torch
-from paper_comparison_cells import Lessons
+from paper_comparison_lessons import Lessons
 from paper_comparison_plan import TRAINED_MAPS, VARIANTS, Budget
 from paper_comparison_results import PLAN_FILE, recording_of
 from peak_memory import peak_mebibytes

@@ -134,6 +134,8 @@ class Budget:
         return max(1, round(self.passes * MAPS[name].passes_share))
 
 
+CHOSEN_BY_OPTION = ("games", "passes", "recorded_games")
+"""What of the budget the command's options choose."""
 TINY = Budget(
     recorded_games=2, recorded_games_for_lists=1, max_steps=300, passes=1, streams=2, unroll_length=8, games=2
 )

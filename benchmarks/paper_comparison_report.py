@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
 from paper_comparison_plots import draw_flops, draw_win_rates
+from paper_comparison_reproduction import how_to_repeat
 from paper_comparison_results import SPEED, Results, Trained, difference_of, read_results
 from paper_comparison_statistics import difference_over_seeds
 from paper_comparison_text import (
@@ -51,7 +51,7 @@ def page(results: Results) -> str:
     for game_map in TRAINED_MAPS:
         lines += _map(results, game_map)
     lines += _ablations(results)
-    lines += [how_counted(), *_reproduce(results)]
+    lines += [how_counted(), *how_to_repeat(results)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -215,45 +215,6 @@ def _ablations(results: Results) -> list[str]:
     ]
     text = "Differences, with minus without, in points of percent, over the seeds that both were trained from."
     return ["## Ablations", "", text, "", *table(header, rows)]
-
-
-def _reproduce(results: Results) -> list[str]:
-    machine = results.plan["machine"]
-    lines = [
-        "## Again",
-        "",
-        "Each of the first goes on where it was interrupted.",
-        "",
-        "```console",
-        *(f"python benchmarks/paper_comparison.py --output comparison {options}" for options in _options(results)),
-        "python benchmarks/paper_comparison_report.py comparison --docs docs",
-        "```",
-        "",
-    ]
-    sentences = [
-        f"Costs were measured on {machine['processor']}, {machine['usable_cores']} cores, side by side in one process,",
-        "so that other work falls on all of them alike.",
-    ]
-    for name, variants in results.trained.items():
-        seconds = [time for each in variants.values() for time in each.seconds]
-        minutes = statistics.fmean(seconds) / 60
-        sentences.append(f"On the {name} map, a training and its games took {minutes:.1f} minutes in the mean.")
-        devices = Counter(device for each in variants.values() for device in each.learnt_on)
-        gpus = [f"{number} of these trainings on {device}" for device, number in devices.items() if device != "cpu"]
-        if gpus:
-            sentences.append(f"A GPU learnt in {' and '.join(gpus)}; all games were played on processors.")
-    return [*lines, *paragraph(*sentences)]
-
-
-def _options(results: Results) -> Iterator[str]:
-    """Yield what the trainings were asked for by: for each map, variants with the same seeds at once."""
-    for game_map, variants in results.trained.items():
-        by_seeds: dict[tuple[int, ...], list[str]] = {}
-        for name, trained in variants.items():
-            by_seeds.setdefault(trained.seeds, []).append(name)
-        for seeds, names in by_seeds.items():
-            asked = "" if names == list(VARIANTS) else f"--variants {' '.join(names)} "
-            yield f"--maps {game_map} {asked}--seeds {' '.join(map(str, seeds))}"
 
 
 def write_page(directory: Path, docs: Path) -> Path:

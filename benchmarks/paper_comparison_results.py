@@ -158,9 +158,8 @@ def _settled(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recording_of(directory: Path, game_map: str) -> Path:
-    """Return the recording of a map that costs are measured on: that of the trainings, if there is one."""
-    recording = directory / RECORDINGS / game_map
-    return recording if recording.exists() else directory / LISTS / game_map
+    """Return where the recording of a map is."""
+    return directory / (RECORDINGS if MAPS[game_map].trained else LISTS) / game_map
 
 
 def read_results(directory: Path) -> Results:

@@ -70,7 +70,7 @@ def difference_of_games(first: Sequence[WinRate], second: Sequence[WinRate], con
     """Return the difference of mean win rates of these very agents: only the games are left to chance.
 
     Each side's figures are win rates of equal weight, of an opponent and seed each. Their variances are those of
-    Agresti and Coull (1998), (w + 2) / (n + 4) as the probability, so that 0 of n wins are not taken for certain.
+    Agresti and Coull (1998), as of w + 2 wins in n + 4 games, so that 0 of n wins are not taken for certain.
 
     Raises:
         ValueError: if a side has no games.
@@ -82,7 +82,7 @@ def difference_of_games(first: Sequence[WinRate], second: Sequence[WinRate], con
         means.append(statistics.fmean(rate.win_rate for rate in rates))
         for rate in rates:
             probability = (rate.wins + 2) / (rate.games + 4)
-            variance += probability * (1 - probability) / rate.games / len(rates) ** 2
+            variance += probability * (1 - probability) / (rate.games + 4) / len(rates) ** 2
     half = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(variance)
     difference = means[0] - means[1]
     return Estimate(difference, difference - half, difference + half)

@@ -35,7 +35,7 @@ class AgentConfig:
     num_cross_attention_heads: int = 4
     """Attention heads of the encoder's and the decoder's cross-attention."""
     widening_factor: int = 1
-    """Hidden width of the latent MLPs, in units of `channels`; the other torsos keep AlphaStar's 4."""
+    """Hidden width of the latent MLPs, in units of the latents' own; the other torsos keep AlphaStar's 4."""
     neighbourhood_radius: int = 0
     """Each unit's query also reads the entities within this many cells of it (0 = off)."""
     neighbourhood_channels: int = 16

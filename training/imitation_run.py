@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from agent.agent import Agent
@@ -24,6 +23,7 @@ from training.environment_config import EnvironmentConfig, MicroRTSConfig
 from training.environments import check_opponents
 from training.imitation import ImitationLearner, Tally
 from training.imitation_config import IMITATION_KEY, ImitationConfig
+from training.imitation_streams import held_out_streams, training_streams
 from training.loop import Update
 from training.metrics import CompositeLogger
 from training.progress_line import ImitationLine, ProgressLine
@@ -32,7 +32,6 @@ from training.run_directory import prepare_run_directory
 from training.saved_run import SavedRun
 
 _LOG_INTERVAL_UPDATES = 20
-_HELD_OUT_UNROLL_LENGTH = 32
 
 
 @dataclass
@@ -170,7 +169,7 @@ class ImitationRun(SavedRun):
     def measure(self, metrics: CompositeLogger, report: Callable[[Update], None]) -> None:
         """Measure on held-out games, log it and note the weights if they are the best so far."""
         start = time.perf_counter()
-        streams = self._streams_of_held_out_games()
+        streams = held_out_streams(self.demonstrations, self.choice, self.config, self.imitation)
         found = self._named(self.learner.evaluate(iter(streams.next, None), streams.num_streams))
         self.best.compare(found["policy_loss"], self.progress.game_steps, self.agent)
         self.progress.seconds += time.perf_counter() - start
@@ -183,16 +182,6 @@ class ImitationRun(SavedRun):
             self.measure(metrics, report)
         self.agent.load_state_dict(self.best.weights)
         self.ended = True
-
-    def _streams_of_held_out_games(self) -> DemonstrationStreams:
-        return _streams(
-            self.demonstrations,
-            self.choice.held_out,
-            self.config,
-            num_streams=self.imitation.streams,
-            unroll_length=_HELD_OUT_UNROLL_LENGTH,
-            wait_weight=self.imitation.wait_weight if has_waits(self.agent) else 1.0,
-        )
 
     def _log(self, figures: dict[str, float], metrics: CompositeLogger, report: Callable[[Update], None]) -> None:
         metrics.log(self.progress.game_steps, figures)
@@ -241,20 +230,8 @@ def open_imitation(
             values=config.learner.value_cost > 0,
             repeats=repeated_games(demonstrations),
         )
-        device, num_streams = resolve_device(config.device), min(imitation.streams, len(choice.train))
-        learner = ImitationLearner(agent, config.learner, num_streams=num_streams, device=device)
-        waits = has_waits(agent)
-        streams = _streams(
-            demonstrations,
-            choice.train,
-            config,
-            num_streams=num_streams,
-            unroll_length=imitation.unroll_length,
-            passes=imitation.passes,
-            seed=config.seed,
-            wait_share=imitation.wait_share_of(config.agent) if waits else 1.0,
-            wait_weight=imitation.wait_weight if waits else 1.0,
-        )
+        streams, device = training_streams(demonstrations, choice, config, imitation), resolve_device(config.device)
+        learner = ImitationLearner(agent, config.learner, num_streams=streams.num_streams, device=device)
     run = ImitationRun(
         config=config,
         directory=prepare_run_directory(run_path, resume=resume),
@@ -277,19 +254,6 @@ def part_names(config: EnvironmentConfig) -> dict[str, str]:
     from envs.microrts.layout import ACTION_COMPONENTS
 
     return {f"component_{index}": name for index, name in enumerate(ACTION_COMPONENTS)}
-
-
-def has_waits(agent: Agent) -> bool:
-    """Return whether the first choice of an action is to order nothing."""
-    return agent.spec.action.per_entity or agent.spec.action.function_call is not None
-
-
-def _streams(demonstrations: Demonstrations, games: Any, config: TrainConfig, **how: Any) -> DemonstrationStreams:
-    num_terms = len(demonstrations.manifest.reward_term_names)
-    weights = np.asarray(getattr(config.environment, "reward_weights", ()) or np.ones(num_terms), np.float32)
-    return DemonstrationStreams(
-        demonstrations, games, reward_weights=weights, discounts=config.learner.discounts, **how
-    )
 
 
 def _check_recording(demonstrations: Demonstrations, identity: dict[str, Any], allow_mismatch: bool) -> None:

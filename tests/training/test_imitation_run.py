@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -158,15 +159,25 @@ def test_a_run_leaves_all_there_is_to_know(data: str, tmp_path: Path, monkeypatc
 
 
 def test_all_weights_are_learnt_from_the_recipes_rewards(data: str, tmp_path: Path) -> None:
-    """Returns are those of the weighted rewards: the winner's first step knows the discounted win."""
-    weights = (7.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    environment = dataclasses.replace(config_of().environment, reward_weights=weights)
-    run = open_imitation(config_of(environment=environment), imitation_of(data), tmp_path)
-    batch = run.streams.next()
-    assert batch is not None
-    assert not batch.returns[..., 1:].any()
-    steps = Demonstrations(data).read(run.choice.train[0].index)
-    assert steps.rewards[:, 1:].any()
+    """Returns are those of the weighted rewards: the first step of a game knows what is harvested, discounted."""
+    weights, discount = (0.0, 7.0, 0.0, 0.0, 0.0, 0.0), 0.99
+    config = config_of()
+    config = config_of(
+        environment=dataclasses.replace(config.environment, reward_weights=weights),
+        learner=dataclasses.replace(config.learner, discounts=(discount,)),
+    )
+    run = open_imitation(config, imitation_of(data), tmp_path)
+    first_returns = []
+    for game in run.choice.train:
+        steps = Demonstrations(data).read(game.index)
+        assert steps.rewards[:, 2:].any()
+        game_steps_before = np.cumsum(steps.elapsed_steps) - steps.elapsed_steps
+        first_returns.append(7.0 * float(steps.rewards[:, 1] @ discount**game_steps_before))
+    assert any(first_returns)
+    batches = list(iter(run.streams.next, None))
+    assert not any(batch.returns[..., [0, 2, 3, 4, 5]].any() for batch in batches)
+    found = np.concatenate([batch.returns[..., 1][batch.is_first] for batch in batches])
+    np.testing.assert_allclose(np.sort(found), np.sort(first_returns * run.imitation.passes), rtol=1e-5)
 
 
 def test_what_does_not_fit_is_refused(data: str, tmp_path: Path) -> None:

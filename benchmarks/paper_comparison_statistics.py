@@ -26,8 +26,8 @@ class Estimate:
         if math.isnan(self.value):
             return ""
         if math.isnan(self.low):
-            return f"{100 * self.value:.1f} (one seed)"
-        return f"{100 * self.value:.1f} ({100 * self.low:.1f} to {100 * self.high:.1f})"
+            return f"{100 * self.value:z.1f} (one seed)"
+        return f"{100 * self.value:z.1f} ({100 * self.low:z.1f} to {100 * self.high:z.1f})"
 
 
 def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Estimate:

@@ -28,6 +28,7 @@ def test_a_mean_over_seeds_has_students_interval(sure: ModuleType) -> None:
     assert estimate.high - estimate.value == pytest.approx(4.3027 * 0.1 / math.sqrt(3), rel=1e-4)
     assert math.isnan(sure.mean_over_seeds([0.5]).low)
     assert sure.mean_over_seeds([0.5]).percent() == "50.0 (one seed)"
+    assert sure.mean_over_seeds([-0.0002, -0.0001]).percent() == "0.0 (-0.1 to 0.0)"
     with pytest.raises(ValueError, match="at least one seed"):
         sure.mean_over_seeds([])
 

@@ -26,8 +26,13 @@ class Estimate:
         if math.isnan(self.value):
             return ""
         if math.isnan(self.low):
-            return f"{100 * self.value:z.1f} (one seed)"
-        return f"{100 * self.value:z.1f} ({100 * self.low:z.1f} to {100 * self.high:z.1f})"
+            return f"{_points(self.value)} (one seed)"
+        return f"{_points(self.value)} ({_points(self.low)} to {_points(self.high)})"
+
+
+def _points(value: float) -> str:
+    """Return a share in points of percent; without the sign of a zero."""
+    return f"{round(100 * value, 1) + 0.0:.1f}"
 
 
 def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Estimate:

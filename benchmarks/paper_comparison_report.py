@@ -31,6 +31,7 @@ from paper_comparison_text import (
 PAGE, PICTURES = "paper_comparison.md", "images"
 FLOPS, WIN_RATES = "paper_comparison_flops.png", "paper_comparison_win_rates.png"
 _ALMOST_NEVER = 0.05
+_FEWEST_SEEDS = 3
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -58,12 +59,20 @@ def page(results: Results) -> str:
 def _what_was_run(results: Results) -> list[str]:
     budget, maps = results.plan["budget"], results.plan["maps"]
     done = sum(len(trained.seeds) for variants in results.trained.values() for trained in variants.values())
+    seeds = [
+        len(variants[name].seeds) if name in variants else 0
+        for variants in (results.trained.get(game_map, {}) for game_map in TRAINED_MAPS)
+        for name in VARIANTS
+    ]
+    lacking = sum(max(0, _FEWEST_SEEDS - number) for number in seeds)
+    rest = f", of which {lacking} trainings are not done yet" if lacking else ""
     lines = [
         "## What was run",
         "",
         *paragraph(
             f"{done} trainings with their games, on {', '.join(f'{name} ({MAPS[name].path})' for name in maps)}.",
-            f"The whole is {len(VARIANTS)} variants on {len(TRAINED_MAPS)} maps from at least three seeds.",
+            f"The whole is {len(VARIANTS)} variants on {len(TRAINED_MAPS)} maps from at least {_FEWEST_SEEDS}",
+            f"seeds{rest}.",
             f"Each training: what the winners did in games of {', '.join(budget['players'])} among",
             f"themselves (of whose orders {100 * budget['random_orders']:g} % were replaced by random ones once they",
             f"were recorded), in batches of {budget['streams']} times {budget['unroll_length']} steps.",

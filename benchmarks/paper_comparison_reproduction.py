@@ -16,7 +16,7 @@ def how_to_repeat(results: Results) -> list[str]:
     lines = [
         "## Again",
         "",
-        "Each of the first goes on where it was interrupted.",
+        "Each of these commands but the last goes on where it was interrupted.",
         "",
         "```console",
         *(f"python benchmarks/paper_comparison.py --output comparison {options}" for options in _options(results)),

@@ -27,11 +27,11 @@ def check_compatible(
     Args:
         metadata: of the checkpoint.
         expected: the entries that must agree, such as `game`, `observation_layout`, `action_layout`; others may differ.
-        allow_mismatch: warn in place of refusing.
+        allow_mismatch: warn in place of refusing where only the `game` is another build.
         what: what messages call it; a recording is compared like a checkpoint.
 
     Raises:
-        CheckpointMismatchError: if anything differs and allow_mismatch is False, naming every difference.
+        CheckpointMismatchError: if anything differs that is not allowed, naming every difference.
     """
     # Both as JSON gives them back, or a tuple would differ from the list it became.
     wanted = json.loads(to_json(dict(expected)))
@@ -43,14 +43,14 @@ def check_compatible(
     if len(differences) > _SHOWN_DIFFERENCES:
         shown.append(f"  and {len(differences) - _SHOWN_DIFFERENCES} more")
     listed = "\n".join(shown)
-    if allow_mismatch:
+    only_build = all(line.startswith("game.") for line in differences)
+    if allow_mismatch and only_build:
         _logger.warning("the %s was made for something else:\n%s", what, listed)
         return differences
-    raise CheckpointMismatchError(
-        f"the {what} was made for something else:\n{listed}\n"
-        f"Use the game version, map and settings it was made with, pass a {what} that was made with these, or "
-        "allow the mismatch if you know that the agent can cope with it"
-    )
+    remedies = ["use the game version, map and settings it was made with", f"pass a {what} that was made with these"]
+    if only_build:
+        remedies.append("add --allow-version-mismatch if you know that the agent can cope with it")
+    raise CheckpointMismatchError(f"the {what} was made for something else:\n{listed}\nEither {', or '.join(remedies)}")
 
 
 def with_later_fields(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class KeptResults:
         resume: go on with what was kept.
 
     Raises:
-        ConfigError: if something was kept and `resume` is not set, or it is of another evaluation.
+        ConfigError: if something was kept and `resume` is not set, it is of another evaluation, or the output is there.
         OSError: if the file cannot be read or written.
     """
 
@@ -42,6 +42,8 @@ class KeptResults:
         *,
         resume: bool,
     ) -> None:
+        if output.exists():
+            raise ConfigError(f"{output} has the results of an evaluation: choose another --output, or remove it")
         self.path = output.with_name(f"{output.name}.unfinished")
         self._batches = [json.loads(to_json({"batch": batch, "players": dict(identities)})) for batch in batches]
         self.results: dict[int, Array] = {}

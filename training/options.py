@@ -151,9 +151,13 @@ def prepare_gif(options: WatchOptions) -> tuple[AgentContestant | RandomContesta
         ConfigError: if it cannot be played, or a map or an AI does not exist.
         CheckpointError: if the checkpoint is damaged or does not fit the game.
     """
+    if options.checkpoint is None and options.agent is None:
+        raise ConfigError("who plays? give either --checkpoint or --agent random")
     name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
     if isinstance(player, ScriptedContestant):
         raise ConfigError("watch shows what an agent sees: give --checkpoint, or --agent random")
+    if options.output.suffix.lower() != ".gif":
+        raise ConfigError(f"the game is written as a GIF: expected an --output that ends in .gif, got {options.output}")
     if options.max_frames < 2:
         raise ConfigError(f"max_frames must be at least 2, got {options.max_frames}")
     environment = _environment(options.map_path, trained)

@@ -20,7 +20,15 @@ from training.checkpoint_compatibility import check_compatible, with_later_field
 from training.checkpoint_paths import latest_checkpoint
 from training.config import TrainConfig, config_checked, from_dict
 from training.environment_config import EnvironmentConfig, GymnasiumConfig
-from training.environments import check_opponents, game_build, league_of, make_environment, spec_of
+from training.environments import (
+    check_opponents,
+    game_build,
+    league_of,
+    make_environment,
+    opponents_of,
+    seats_of,
+    spec_of,
+)
 from training.league import League
 from training.learner import Learner
 from training.loop import Progress, Update, training_loop
@@ -113,6 +121,7 @@ def open_run(
     with config_checked():
         identity, agent = make_agent(config, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
         check_opponents(config.environment, config.evaluation.opponents)
+        seats_of(config.environment, opponents_of(config.environment, config.actors.games_per_actor))
         teacher = _teacher(config, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)

@@ -74,7 +74,8 @@ def ai_factory(name: str) -> Any:
                 factory.make()
             return factory
     known = list_ais() if class_names else (*COMPETITION_AIS, *_classes_by_short_name())
-    raise UnknownNameError("AI", name, known)
+    hint = f"(the usual ones are {', '.join(COMPETITION_AIS)}; a budget is written NaiveMCTS-10ms)"
+    raise UnknownNameError("AI", name, known, hint=hint)
 
 
 def _with_budget(factory: Any, name: str, ai: str, most: int, unit: str) -> Any:

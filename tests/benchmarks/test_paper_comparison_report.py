@@ -53,6 +53,8 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     (tmp_path / "docs").mkdir()
     text = report.write_page(tmp_path / "run", tmp_path / "docs").read_text()
     assert "6 trainings with their games, on small" in text
+    missing = 3 * 2 * len(plan.VARIANTS) - 6
+    assert f"from at least 3 seeds, of which {missing} trainings are not done" in " ".join(text.split())
     assert "every variant wins" not in text
     assert "passes 5 in place of 10" in " ".join(text.split())
     assert "anything on large" in text

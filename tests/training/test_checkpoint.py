@@ -353,8 +353,13 @@ def test_every_difference_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixt
         "observation_layout: expected {}, the checkpoint has nothing",
     ]
     assert [line.strip() for line in str(caught.value).splitlines()[1:-1]] == differences
-    assert "Use the game version" in str(caught.value)
-    assert check_compatible(metadata, expected, allow_mismatch=True) == differences
+    assert "Either use the game version" in str(caught.value)
+    assert "--allow-version-mismatch" not in str(caught.value)
+    with pytest.raises(CheckpointMismatchError, match="action_layout"):
+        check_compatible(metadata, expected, allow_mismatch=True)
+    with pytest.raises(CheckpointMismatchError, match="or add --allow-version-mismatch"):
+        check_compatible(metadata, {"game": expected["game"]})
+    assert check_compatible(metadata, {"game": expected["game"]}, allow_mismatch=True) == differences[:3]
     assert "game.version" in caplog.text
 
 

@@ -150,6 +150,9 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["evaluate", "--checkpoint", __file__], "is a file, and a checkpoint is a folder"),
         (["watch", "--agent", "random", "--opponent", "LightRsh"], "did you mean LightRush"),
         (["watch", "--agent", "WorkerRush"], "--agent random"),
+        (["watch"], "give either --checkpoint or --agent random"),
+        (["watch", "--agent", "random", "--output", "game.mp4"], "ends in .gif, got game.mp4"),
+        (["evaluate", "--agent", "random", "--opponents", "self_play"], "the usual ones are PassiveAI, RandomAI"),
         (["doctor", "--verbose"], "doctor takes no options"),
     ],
 )

@@ -100,3 +100,11 @@ def test_agents_are_told_apart_by_their_weights() -> None:
     agents = [Agent(games.unit_game(), AgentConfig.of_size("small")) for _ in range(2)]
     first, second = (AgentContestant(agent).identity for agent in agents)
     assert first == AgentContestant(agents[0]).identity != second
+
+
+def test_finished_results_are_not_written_over(tmp_path: Path) -> None:
+    output = tmp_path / "evaluation.json"
+    output.write_text("[]")
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match=r"evaluation\.json has the results of an evaluation: choose another"):
+            kept(output, resume=resume)

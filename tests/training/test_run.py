@@ -189,6 +189,17 @@ def test_a_config_is_checked_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
+def test_games_of_self_play_come_in_pairs(tmp_path: Path) -> None:
+    config = small("tiny")
+    environment = dataclasses.replace(config.environment, opponents=("self_play",))
+    config = dataclasses.replace(
+        config, environment=environment, actors=dataclasses.replace(config.actors, games_per_actor=3)
+    )
+    with pytest.raises(ConfigError, match=r"let actors\.games_per_actor be even"):
+        open_run(config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_every_opponent_of_the_end_is_known_at_the_start(tmp_path: Path) -> None:
     config = dataclasses.replace(small("tiny"), evaluation=EvaluationConfig(opponents=("WorkerRush", "CoacIA")))
     with pytest.raises(ConfigError, match="unknown AI 'CoacIA': did you mean CoacAI"):

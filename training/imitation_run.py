@@ -208,7 +208,7 @@ def open_imitation(
         imitation: what is imitated.
         run_path: the run directory.
         resume: go on from the newest checkpoint there that is not damaged, if there is one.
-        allow_version_mismatch: go on even if the recording or the weights are of another game.
+        allow_version_mismatch: go on even if the recording or the weights are of another build of the game.
 
     Raises:
         ConfigError: if what is asked for does not exist or does not fit together.

@@ -24,12 +24,11 @@ def training_streams(
         demonstrations,
         choice.train,
         config,
-        num_streams=imitation.streams,
+        imitation,
         unroll_length=imitation.unroll_length,
         passes=imitation.passes,
         seed=config.seed,
         wait_share=imitation.wait_share_of(config.agent) if _has_waits(demonstrations) else 1.0,
-        wait_weight=imitation.wait_weight if _has_waits(demonstrations) else 1.0,
     )
 
 
@@ -37,14 +36,7 @@ def held_out_streams(
     demonstrations: Demonstrations, choice: Choice, config: TrainConfig, imitation: ImitationConfig
 ) -> DemonstrationStreams:
     """Return one pass of all steps of the games to be measured on."""
-    return _streams(
-        demonstrations,
-        choice.held_out,
-        config,
-        num_streams=imitation.streams,
-        unroll_length=_HELD_OUT_UNROLL_LENGTH,
-        wait_weight=imitation.wait_weight if _has_waits(demonstrations) else 1.0,
-    )
+    return _streams(demonstrations, choice.held_out, config, imitation, unroll_length=_HELD_OUT_UNROLL_LENGTH)
 
 
 def _has_waits(demonstrations: Demonstrations) -> bool:
@@ -54,10 +46,20 @@ def _has_waits(demonstrations: Demonstrations) -> bool:
 
 
 def _streams(
-    demonstrations: Demonstrations, games: Sequence[ChosenGame], config: TrainConfig, **how: Any
+    demonstrations: Demonstrations,
+    games: Sequence[ChosenGame],
+    config: TrainConfig,
+    imitation: ImitationConfig,
+    **how: Any,
 ) -> DemonstrationStreams:
     num_terms = len(demonstrations.manifest.reward_term_names)
     weights = np.asarray(getattr(config.environment, "reward_weights", ()) or np.ones(num_terms), np.float32)
     return DemonstrationStreams(
-        demonstrations, games, reward_weights=weights, discounts=config.learner.discounts, **how
+        demonstrations,
+        games,
+        num_streams=imitation.streams,
+        reward_weights=weights,
+        discounts=config.learner.discounts,
+        wait_weight=imitation.wait_weight if _has_waits(demonstrations) else 1.0,
+        **how,
     )

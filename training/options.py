@@ -63,7 +63,7 @@ class EvaluateOptions:
     """Games that a process steps together, 50 by default and few in StarCraft II. Against AIs that search, 5 keep all
     cores busy to the end. Other numbers give other games."""
     allow_version_mismatch: bool = False
-    """Play even if the game or its layout is not the one that the checkpoint was trained with."""
+    """Play even if the game is another build than the one that the checkpoint was trained with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class WatchOptions:
     max_frames: int = 150
     """Pictures, spread evenly over the game."""
     allow_version_mismatch: bool = False
-    """Play even if the game or its layout is not the one that the checkpoint was trained with."""
+    """Play even if the game is another build than the one that the checkpoint was trained with."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def open_run(
         config: the run.
         run_path: the run directory.
         resume: go on from the newest checkpoint there that is not damaged, if there is one.
-        allow_version_mismatch: go on even if the game or its layout has changed.
+        allow_version_mismatch: go on even if the game is another build.
 
     Raises:
         ConfigError: if the config asks for what does not exist or does not fit together.
@@ -150,7 +150,7 @@ def make_agent(
     Args:
         config: the run.
         goes_on: whether the weights come from the run's own checkpoint.
-        allow_version_mismatch: begin with other weights even if the game or its layout has changed.
+        allow_version_mismatch: begin with other weights even if they are of another build of the game.
     """
     torch.set_num_threads(config.learner_threads)
     torch.manual_seed(config.seed)

@@ -31,7 +31,7 @@ class RunOptions:
     agent_size: Size | None = None
     """The network in place of the recipe's; what --agent options say comes on top."""
     allow_version_mismatch: bool = False
-    """Go on even if the game or its layout is not the one that a checkpoint or a recording was made with."""
+    """Go on even if the game is another build than the one that a checkpoint or a recording was made with."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     """The run."""
 

@@ -139,12 +139,14 @@ def _carry_out(run: TrainingRun | ImitationRun, command: str, beginning: str, *,
             with counting("evaluating", "games") as count:
                 evaluation = evaluate_run(run, count, stop)
         if stop.is_set():
-            print(f"go on with: {PROGRAM} {command} --run-dir {run.directory.path} --resume auto")
-            return 0
+            goes_on_by = f"{PROGRAM} {command} --run-dir {run.directory.path} --resume auto"
+            return _error(f"interrupted; to go on: {goes_on_by}", INTERRUPTED)
     if evaluation:
         print_matches(evaluation.results, evaluation.baseline)
         print_returns(evaluation.returns)
-        print(f"{run.directory.evaluation_file} holds the results, {run.directory.games} a game against each opponent")
+        if evaluation.results or evaluation.returns:
+            games = f", {run.directory.games} a game against each opponent" if evaluation.games else ""
+            print(f"{run.directory.evaluation_file} holds the results{games}")
     return 0
 
 

@@ -21,6 +21,7 @@ from training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CARTPOLE = ("--recipe", "gymnasium", "--actors.games-per-actor", "2", "--actors.unroll-length", "8")
+STOPPING = "stopping, with a checkpoint; once more ends at once\n"
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -233,9 +234,14 @@ def test_a_complete_run_goes_straight_to_its_evaluation(trained: Path, capsys: p
     said = capsys.readouterr().out
     assert "going on from" in said
     assert "training is complete" in said
+    assert said.endswith(
+        f"{trained / 'evaluation.json'} holds the results, {trained / 'games'} a game against each opponent\n"
+    )
     rows = json.loads((trained / "evaluation.json").read_text())
     assert [row["games"] for row in rows] == [1, 1, 1, 1]
     assert sorted((trained / "checkpoints").iterdir()) == checkpoints
+    assert run("train", "--run-dir", str(trained), "--resume", "auto", "--evaluation.opponents") == 0
+    assert "holds the results" not in capsys.readouterr().out
     assert run("train", "--run-dir", str(trained), "--resume", "auto", "--recipe", "quickstart") == 2
     assert "holds a run of the recipe tiny, not quickstart" in capsys.readouterr().err
 
@@ -295,8 +301,8 @@ def test_a_signal_stops_with_a_checkpoint_and_the_run_goes_on(
     commands[0].read_until("steps/s")
     os.killpg(commands[0].process.pid, number)  # as a terminal does
     code, errors = commands[0].finish()
-    assert (code, errors) == (0, "stopping, with a checkpoint; once more ends at once\n")
-    assert f"--run-dir {tmp_path} --resume auto" in commands[0].output
+    told = f"to go on: perceiver-star train --run-dir {tmp_path} --resume auto\n"
+    assert (code, errors) == (130, f"{STOPPING}perceiver-star: interrupted; {told}")
     assert psutil.wait_procs(commands[0].descendants, timeout=20)[1] == []
     stopped_at = load_checkpoint(tmp_path).step
     assert 0 < stopped_at < 1_000_000
@@ -310,6 +316,7 @@ def test_a_signal_stops_with_a_checkpoint_and_the_run_goes_on(
     assert f"going on from {load_checkpoint(tmp_path).path.parent}" in commands[1].output
     assert load_checkpoint(tmp_path).step >= stopped_at + 50
     assert "mean return" in commands[1].output
+    assert commands[1].output.endswith(f"{tmp_path / 'evaluation.json'} holds the results\n")
 
 
 @pytest.mark.slow
@@ -323,7 +330,8 @@ def test_a_signal_in_the_final_evaluation_ends_all_processes(tmp_path: Path, com
         commands[0].descendants = psutil.Process(commands[0].process.pid).children(recursive=True)
     os.killpg(commands[0].process.pid, signal.SIGTERM)
     code, errors = commands[0].finish()
-    assert (code, errors) == (0, "stopping, with a checkpoint; once more ends at once\n")
+    assert code == 130
+    assert errors.startswith(STOPPING)
     assert commands[0].descendants
     assert psutil.wait_procs(commands[0].descendants, timeout=20)[1] == []
     assert load_checkpoint(tmp_path).step >= 20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.test_cli import Command, commands, run
+from tests.training.test_cli import STOPPING, Command, commands, run
 from training.checkpoint import load_checkpoint
 
 __all__ = ["commands"]
@@ -31,8 +31,8 @@ def test_a_signal_stops_with_a_checkpoint_and_the_run_goes_on_to_its_win_rates(
     commands[0].read_until("on held-out games")
     os.killpg(commands[0].process.pid, signal.SIGINT)
     code, errors = commands[0].finish()
-    assert (code, errors) == (0, "stopping, with a checkpoint; once more ends at once\n")
-    assert f"imitate --run-dir {path} --resume auto" in commands[0].output
+    told = f"to go on: perceiver-star imitate --run-dir {path} --resume auto\n"
+    assert (code, errors) == (130, f"{STOPPING}perceiver-star: interrupted; {told}")
     stopped_at = load_checkpoint(path).step
     assert stopped_at > 0
 

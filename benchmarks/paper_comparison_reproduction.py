@@ -35,7 +35,13 @@ def how_to_repeat(results: Results) -> list[str]:
     for name, variants in results.trained.items():
         seconds = [time for each in variants.values() for time in each.seconds]
         minutes = statistics.fmean(seconds) / 60
-        sentences.append(f"On the {name} map, a training and its games took {minutes:.1f} minutes in the mean.")
+        processors = Counter(processor for each in variants.values() for processor in each.processors)
+        where = next(iter(processors))
+        if len(processors) > 1:
+            where = " and ".join(f"{processor} ({number} of them)" for processor, number in processors.items())
+        sentences.append(
+            f"On the {name} map, a training and its games took {minutes:.1f} minutes in the mean, on {where}."
+        )
         devices = Counter(device for each in variants.values() for device in each.learnt_on)
         gpus = [f"{number} of these trainings on {device}" for device, number in devices.items() if device != "cpu"]
         if gpus:

@@ -40,6 +40,8 @@ class Trained:
     seconds: list[float]
     learnt_on: list[str]
     """Device of each training."""
+    processors: list[str]
+    """What each seed's games were played on, and learnt on where that was no GPU."""
 
     @property
     def means(self) -> list[float]:
@@ -55,6 +57,7 @@ class Trained:
             held_out=[self.held_out[index] for index in kept],
             seconds=[self.seconds[index] for index in kept],
             learnt_on=[self.learnt_on[index] for index in kept],
+            processors=[self.processors[index] for index in kept],
         )
 
     @property
@@ -207,4 +210,5 @@ def trained_of(cells: Sequence[dict[str, Any]]) -> Trained:
         held_out=[cell["held_out"] for cell in cells],
         seconds=[cell["training_seconds"] + cell["evaluation_seconds"] for cell in cells],
         learnt_on=[cell.get("learnt_on", "cpu") for cell in cells],
+        processors=[cell["machine"]["processor"] for cell in cells],
     )

@@ -45,7 +45,7 @@ def write_run(directory: Path, plan: ModuleType, wins: dict[str, list[int]], flo
             rows = [{"opponent": name, **rate(won, 100).to_row()} for name in budget.opponents]
             held_out = {"accuracy": 0.5, "cross_entropy": 1.25}
             cell = {"seed": seed, "evaluation": rows, "held_out": held_out, "training_seconds": 60.0}
-            (folder / "cell.json").write_text(json.dumps({**cell, "evaluation_seconds": 60.0}))
+            (folder / "cell.json").write_text(json.dumps({**cell, "evaluation_seconds": 60.0, "machine": measured_on}))
 
 
 def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text
     assert "1.3 (-0.1 to 2.8) points over seeds; 1.3 (-4.1 to 6.8) over games; 1.3 (" in text
     assert "widened for 4 configurations | **not worse**" in text
-    assert "took 2.0 minutes in the mean" in " ".join(text.split())
+    assert "took 2.0 minutes in the mean, on abacus." in " ".join(text.split())
     assert "1,234 against 1,234 steps a core-second | 1.0 times the transformer's" in text
     assert "Not run yet: perceiver_8" in text
     for picture in ("flops", "win_rates"):
@@ -153,12 +153,15 @@ def test_what_waits_for_its_games_is_told(report: ModuleType, plan: ModuleType, 
 def test_the_page_says_how_it_was_run(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
     write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62], plan.TRANSFORMER: [59, 61], "cosformer": [60]})
     file = tmp_path / "cells" / plan.Cell(map="small", variant="cosformer", seed=1).path / "cell.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "learnt_on": "H200"}))
+    elsewhere = {"learnt_on": "H200", "machine": {"processor": "slide rule"}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **elsewhere}))
     text = report.page(report.read_results(tmp_path))
     command = "python benchmarks/paper_comparison.py --output comparison --games 100 --passes 5 --maps small --variants"
     assert f"{command} perceiver_32 transformer --seeds 1 2\n{command} cosformer --seeds 1\n" in text
     assert "Costs were measured on abacus, 2 cores" in text
-    assert "A GPU learnt in 1 of these trainings on H200" in " ".join(text.split())
+    text = " ".join(text.split())
+    assert "2.0 minutes in the mean, on abacus (4 of them) and slide rule (1 of them)." in text
+    assert "A GPU learnt in 1 of these trainings on H200" in text
 
 
 def test_a_tiny_run_is_repeated_as_one(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:

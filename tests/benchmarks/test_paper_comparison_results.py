@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.benchmarks.conftest import BENCHMARKS
+
+KEPT = BENCHMARKS / "results" / "paper_comparison"
 
 
 @pytest.fixture
@@ -43,3 +48,16 @@ def test_a_run_goes_on_with_its_agents_only(
     monkeypatch.setitem(plan.VARIANTS, plan.PERCEIVER, wider)
     with pytest.raises(ValueError, match=r"was begun with perceiver_32\.latent_channels 32, expected 48: choose"):
         results.open_run(tmp_path, plan.TINY, ["small"], [1], {})
+
+
+def test_the_kept_run_can_go_on(results: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    shutil.copytree(KEPT, tmp_path / "run")
+    results.open_run(tmp_path / "run", plan.Budget(), plan.TRAINED_MAPS, [1, 2, 3], {})
+    kept = results.read_results(tmp_path / "run").trained
+    files = list((KEPT / "cells").glob("*/*/*/cell.json"))
+    assert sum(len(trained.seeds) for variants in kept.values() for trained in variants.values()) == len(files) > 0
+    for game_map, variants in kept.items():
+        for trained in variants.values():
+            assert list(trained.rates) == list(plan.Budget().opponents)
+            games = plan.Budget().evaluation_games_on(game_map)
+            assert {rate.games for rate in trained.all_rates} == {games}

@@ -354,7 +354,7 @@ def test_a_run_on_the_real_game_survives_the_death_of_an_actor(tmp_path: Path, c
     assert restarts[-4:] == [1.0] * 4
     os.kill(commands[0].process.pid, signal.SIGTERM)
     code, errors = commands[0].finish()
-    assert code == 0
+    assert code == 130
     assert "is replaced" in errors
     assert load_checkpoint(tmp_path).step > 0
 

@@ -138,6 +138,11 @@ class ActionSpec:
         return self.function_call.num_functions if self.function_call else sum(self.component_sizes)
 
     @property
+    def has_waits(self) -> bool:
+        """Whether the first choice of the first component orders nothing."""
+        return self.per_entity or self.function_call is not None
+
+    @property
     def action_size(self) -> int:
         """Number of entries of one decision's action."""
         if self.function_call:

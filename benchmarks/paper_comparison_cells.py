@@ -119,7 +119,11 @@ def device_name(device: str) -> str:
 
 
 def _shared(figures: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in figures.items() if name.startswith(("accuracy", "cross_entropy/"))}
+    return {
+        name: value
+        for name, value in figures.items()
+        if name.startswith(("accuracy", "order_accuracy", "cross_entropy/"))
+    }
 
 
 def train(lessons: Lessons, cell: Cell, device: str = "cpu") -> ImitationLearner:

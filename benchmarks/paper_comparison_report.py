@@ -31,6 +31,7 @@ from paper_comparison_text import (
 PAGE, PICTURES = "paper_comparison.md", "images"
 FLOPS, WIN_RATES = "paper_comparison_flops.png", "paper_comparison_win_rates.png"
 _ALMOST_NEVER = 0.05
+_HELD_OUT = ("accuracy", "order_accuracy", "cross_entropy")
 _FEWEST_SEEDS = 3
 
 
@@ -134,7 +135,7 @@ def _map(results: Results, game_map: str) -> list[str]:
     if trained or waiting:
         opponents = results.plan["budget"]["opponents"]
         header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
-        header += ["held-out accuracy, %", "held-out cross-entropy"]
+        header += ["held-out accuracy, %", "of orders, %", "held-out cross-entropy"]
         rows = [_win_row(name, each, opponents) for name, each in trained.items()]
         unplayed = [[name, str(len(of)), *[""] * (len(opponents) + 1), *_held_out(of)] for name, of in waiting.items()]
         lines += table(header, [*rows, *unplayed])
@@ -185,8 +186,8 @@ def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]
 
 
 def _held_out(figures: Sequence[Mapping[str, float]]) -> list[str]:
-    accuracy, entropy = (statistics.fmean(of[key] for of in figures) for key in ("accuracy", "cross_entropy"))
-    return [f"{100 * accuracy:.1f}", f"{entropy:.3f}"]
+    accuracy, of_orders, entropy = (statistics.fmean(of[key] for of in figures) for key in _HELD_OUT)
+    return [f"{100 * accuracy:.1f}", f"{100 * of_orders:.1f}", f"{entropy:.3f}"]
 
 
 def _cost_row(name: str, costs: dict[str, float]) -> list[str]:
@@ -207,7 +208,7 @@ def _ablations(results: Results) -> list[str]:
         for text, with_it, without in ABLATION_PAIRS:
             pair = results.pair(game_map, with_it, without)
             if pair is not None:
-                accuracy = difference_over_seeds(*([of["accuracy"] for of in side.held_out] for side in pair))
+                accuracy = difference_over_seeds(*([of["order_accuracy"] for of in side.held_out] for side in pair))
                 found = difference_of(*pair)
                 figures = (found.over_seeds, found.over_games, accuracy)
                 rows.append((game_map, text, str(len(pair[0].seeds)), *(figure.percent() for figure in figures)))
@@ -220,7 +221,7 @@ def _ablations(results: Results) -> list[str]:
         "seeds",
         "win rate, points (95 % over seeds)",
         "(95 % over games)",
-        "held-out accuracy (over seeds)",
+        "held-out accuracy of orders (over seeds)",
     ]
     text = "Differences, with minus without, in points of percent, over the seeds that both were trained from."
     return ["## Ablations", "", text, "", *table(header, rows)]

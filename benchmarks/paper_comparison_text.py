@@ -44,6 +44,8 @@ HOW_COUNTED = """\
   picture shows from where on it does. The large map is large by its lists: on the widest maps, of 32 x 32 and 64 x 64
   cells, there are 14 to 26 units; `wide` is chambers32x32, the fullest of them. On `longest`, EightBasesWorkers16x16,
   where lists are longest, nothing is trained: [clones are too weak there](../benchmarks/README.md#paper_comparison).
+* **Accuracy** is the share of held-out decisions that the clone would most likely have made. Nearly all units wait
+  nearly always, so that it hardly tells clones apart; that of orders leaves the waits out.
 * **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
   backward, and an acting step on 32 observations at once.
 * **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from agent.action_spec import ActionSpec
 from agent.agent import Agent
 from agent.interface import AgentInput, UnrollOutput
 from training import losses
@@ -32,6 +33,7 @@ class ImitationTargets:
         returns: [B, T, K].
         action: [X, action_size] of each decision.
         weights: [X] of each decision.
+        orders: [X] which decisions order something; None in games in which there is always something done.
     """
 
     is_first: Bool[Tensor, "B T"]
@@ -39,17 +41,20 @@ class ImitationTargets:
     returns: Float[Tensor, "B T K"]
     action: Tensor
     weights: Float[Tensor, " X"]
+    orders: Bool[Tensor, " X"] | None
 
     @classmethod
-    def from_batch(cls, batch: DemonstrationBatch, inputs: AgentInput) -> ImitationTargets:
+    def from_batch(cls, batch: DemonstrationBatch, inputs: AgentInput, spec: ActionSpec) -> ImitationTargets:
         """Return the tensors of a batch, on the device of its observations."""
         device = inputs.decision_sample.device
+        action = torch.as_tensor(batch.observations.decision["action"], device=device)
         return cls(
             is_first=torch.as_tensor(batch.is_first, device=device),
             loss_mask=torch.as_tensor(batch.loss_mask, device=device),
             returns=torch.as_tensor(batch.returns, device=device),
-            action=torch.as_tensor(batch.observations.decision["action"], device=device),
+            action=action,
             weights=torch.as_tensor(batch.weights, device=device).flatten()[inputs.decision_sample],
+            orders=action[:, 0] != 0 if spec.has_waits else None,
         )
 
 
@@ -68,17 +73,19 @@ def imitation_loss(
     )
     steps = targets.loss_mask.sum()
     figures = {"policy_loss": (policy_loss * weight, weight), "value_loss": (value_loss * steps, steps)}
-    figures |= part_figures(output, targets.weights)
+    figures |= part_figures(output, targets)
     constants = {name: (total.detach(), number) for name, (total, number) in figures.items()}
     return policy_loss + config.value_cost * value_loss, constants
 
 
-def part_figures(output: UnrollOutput, weights: Float[Tensor, " X"]) -> Figures:
+def part_figures(output: UnrollOutput, targets: ImitationTargets) -> Figures:
     """Return accuracy of whole actions, and cross-entropy and accuracy of each part, weighted by what decisions count.
 
-    A part is right if the policy's most likely choice, given the parts before it, is what was done.
+    A part is right if the policy's most likely choice, given the parts before it, is what was done. Where most units
+    wait most of the time, accuracy hardly sees a policy that does nothing else: that of orders leaves waits out.
     """
     figures: Figures = {}
+    weights = targets.weights
     right = torch.ones_like(weights, dtype=torch.bool)
     for name, part in output.parts.items():
         asked = torch.where(part.read, weights, 0.0)
@@ -88,6 +95,9 @@ def part_figures(output: UnrollOutput, weights: Float[Tensor, " X"]) -> Figures:
         right = right & (part.likeliest | ~part.read)
     if output.parts:
         figures["accuracy"] = ((weights * right).sum(), weights.sum())
+        if targets.orders is not None:
+            ordered = torch.where(targets.orders, weights, 0.0)
+            figures["order_accuracy"] = ((ordered * right).sum(), ordered.sum())
     return figures
 
 
@@ -166,7 +176,7 @@ class ImitationLearner(AgentLearner):
     def _unroll(self, batch: DemonstrationBatch, core_states: Tensor) -> tuple[UnrollOutput, ImitationTargets]:
         """Return what the agent makes of a batch, and carry the states of its streams on."""
         inputs = AgentInput.from_packed(batch.observations, self.device)
-        targets = ImitationTargets.from_batch(batch, inputs)
+        targets = ImitationTargets.from_batch(batch, inputs, self.agent.spec.action)
         streams = torch.as_tensor(batch.streams, device=self.device)
         output = self.agent.unroll(inputs, core_states[streams], targets.is_first, targets.action, with_parts=True)
         assert output.state is not None

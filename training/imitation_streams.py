@@ -28,7 +28,7 @@ def training_streams(
         unroll_length=imitation.unroll_length,
         passes=imitation.passes,
         seed=config.seed,
-        wait_share=imitation.wait_share_of(config.agent) if _has_waits(demonstrations) else 1.0,
+        wait_share=imitation.wait_share_of(config.agent) if demonstrations.manifest.spec.action.has_waits else 1.0,
     )
 
 
@@ -37,12 +37,6 @@ def held_out_streams(
 ) -> DemonstrationStreams:
     """Return one pass of all steps of the games to be measured on."""
     return _streams(demonstrations, choice.held_out, config, imitation, unroll_length=_HELD_OUT_UNROLL_LENGTH)
-
-
-def _has_waits(demonstrations: Demonstrations) -> bool:
-    """Return whether the first choice of an action is to order nothing."""
-    action = demonstrations.manifest.spec.action
-    return action.per_entity or action.function_call is not None
 
 
 def _streams(
@@ -60,6 +54,6 @@ def _streams(
         num_streams=imitation.streams,
         reward_weights=weights,
         discounts=config.learner.discounts,
-        wait_weight=imitation.wait_weight if _has_waits(demonstrations) else 1.0,
+        wait_weight=imitation.wait_weight if demonstrations.manifest.spec.action.has_waits else 1.0,
         **how,
     )

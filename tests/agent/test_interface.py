@@ -26,6 +26,7 @@ def test_spec_of_a_game_with_units() -> None:
     )
     assert spec.action.mask_size == 12
     assert spec.action.action_size == 3
+    assert spec.action.has_waits
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_spec_of_plain_action_spaces(
     spec = AgentSpec.from_spaces(games.vector_space(), space)
     assert spec.action == expected
     assert (spec.action.mask_size, spec.action.action_size) == (mask_size, action_size)
+    assert not spec.action.has_waits
     assert (spec.entities, spec.plane_shape, spec.num_scalars) == (None, None, 3)
 
 

@@ -42,6 +42,7 @@ def test_a_cell_is_trained_to_the_end_and_once(
     assert accuracy > 0.5, "a few updates teach most of what is always the same"
     assert told == f"{100 * accuracy:.1f} % accuracy, 25.0 % of games won"
     assert written["held_out"]["cross_entropy"] > 0
+    assert 0 <= written["held_out"]["order_accuracy"] <= 1
     assert any(name.startswith("cross_entropy/") for name in written["held_out"]), "figures of an action's parts"
     assert cells.run_cell(tmp_path, cell, budget) == "done before"
     assert played == [(opponent, side) for opponent in budget.opponents for side in (0, 1)]

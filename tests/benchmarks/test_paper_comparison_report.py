@@ -43,7 +43,7 @@ def write_run(directory: Path, plan: ModuleType, wins: dict[str, list[int]], flo
             folder = directory / "cells" / plan.Cell(map="small", variant=variant, seed=seed).path
             folder.mkdir(parents=True)
             rows = [{"opponent": name, **rate(won, 100).to_row()} for name in budget.opponents]
-            held_out = {"accuracy": 0.5, "cross_entropy": 1.25}
+            held_out = {"accuracy": 0.5, "order_accuracy": won / 200, "cross_entropy": 1.25}
             cell = {"seed": seed, "evaluation": rows, "held_out": held_out, "training_seconds": 60.0}
             (folder / "cell.json").write_text(json.dumps({**cell, "evaluation_seconds": 60.0, "machine": measured_on}))
 
@@ -60,7 +60,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     assert "anything on large" in text
     assert "deep_sets on small" in text
     assert " transformer on small" not in text
-    means = "61.0 (58.5 to 63.5) | 50.0 | 1.250"
+    means = "61.0 (58.5 to 63.5) | 50.0 | 30.5 | 1.250"
     assert f"| perceiver_32 | 3 | 61 (55-66) | 61 (55-66) | {means} |" in text
     assert "| perceiver_32 | 1,000 | 8.00 | 20.00 | 1,234 | 2,345 | 99 |" in text
     assert (
@@ -108,7 +108,7 @@ def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType,
     )
     text = report.page(report.read_results(tmp_path))
     row = next(line for line in text.splitlines() if line.startswith("| small | query residual | 3 | 10.0 (7.5"))
-    assert row.endswith("| 0.0 (0.0 to 0.0) |"), "accuracy on held-out games"
+    assert row.endswith("| 5.0 (3.8 to 6.2) |"), "accuracy of held-out orders"
     assert "| small | 32 latents against 8 | 3 | 0.0 (-2.5 to 2.5) |" in text
 
 
@@ -140,14 +140,15 @@ def test_what_waits_for_its_games_is_told(report: ModuleType, plan: ModuleType, 
     for seed, accuracy in ((1, 0.75), (3, 0.85)):
         folder = tmp_path / "cells" / plan.Cell(map="small", variant="deep_sets", seed=seed).path
         folder.mkdir(parents=True)
-        training = {"held_out": {"accuracy": accuracy, "cross_entropy": 0.5}, "training_seconds": 1.0}
+        held_out = {"accuracy": accuracy, "order_accuracy": accuracy / 2, "cross_entropy": 0.5}
+        training = {"held_out": held_out, "training_seconds": 1.0}
         (folder / "training.json").write_text(json.dumps(training))
     text = report.page(report.read_results(tmp_path))
-    assert "| deep_sets | 2 |  |  |  | 80.0 | 0.500 |" in text
+    assert "| deep_sets | 2 |  |  |  | 80.0 | 40.0 | 0.500 |" in text
     assert "Trained, but no games played yet: deep_sets." in text
     assert "deep_sets on small" not in text
     shutil.rmtree(tmp_path / "cells" / "small" / plan.PERCEIVER)
-    assert "| deep_sets | 2 |  |  |  | 80.0 | 0.500 |" in report.page(report.read_results(tmp_path))
+    assert "| deep_sets | 2 |  |  |  | 80.0 | 40.0 | 0.500 |" in report.page(report.read_results(tmp_path))
 
 
 def test_the_page_says_how_it_was_run(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:

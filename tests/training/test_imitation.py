@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from agent import Agent, AgentConfig, AgentInput
+from agent.interface import Part, UnrollOutput
 from tests.agent import games
 from tests.training.scripted_demonstrations import REWARD_TERMS, ScriptedDemonstrations
 from training.demonstration_choice import ChosenGame, choose_games
 from training.demonstration_streams import DemonstrationBatch, DemonstrationStreams
 from training.demonstrations import Demonstrations
-from training.imitation import ImitationLearner, ImitationTargets, Tally, imitation_loss
+from training.imitation import ImitationLearner, ImitationTargets, Tally, imitation_loss, part_figures
 from training.imitation_config import ImitationConfig
 from training.learner_config import LearnerConfig
 from training.record_command import RecordOptions, record
@@ -55,7 +56,7 @@ def test_loss_and_figures_are_those_of_plain_loops() -> None:
     agent, config = make_agent(), LearnerConfig(value_cost=0.25, huber_delta=1.5)
     for batch in iter(streams().next, None):
         inputs = AgentInput.from_packed(batch.observations)
-        targets = ImitationTargets.from_batch(batch, inputs)
+        targets = ImitationTargets.from_batch(batch, inputs, agent.spec.action)
         state = agent.initial_state(len(batch.streams))
         with torch.no_grad():
             output = agent.unroll(inputs, state, targets.is_first, targets.action, with_parts=True)
@@ -92,6 +93,24 @@ def test_loss_and_figures_are_those_of_plain_loops() -> None:
                 assert means[f"cross_entropy/{name}"] == pytest.approx(entropy, rel=1e-4)
         right = [all(p.likeliest[i] or not p.read[i] for p in output.parts.values()) for i in counted]
         assert means["accuracy"] == pytest.approx(np.average(right, weights=[weights[i] for i in counted]))
+        orders = sum(weights[i] for i in counted if batch.observations.decision["action"][i, 0] != 0)
+        assert float(figures["order_accuracy"][1]) == pytest.approx(orders)
+
+
+@pytest.mark.parametrize("has_waits", [True, False])
+def test_a_policy_that_only_waits_is_seen_in_its_orders(has_waits: bool) -> None:
+    action = torch.tensor([[0, 0], [0, 0], [0, 0], [1, 2], [1, 1], [1, 0]])
+    weights, orders = torch.tensor([1.0, 1.0, 4.0, 1.0, 3.0, 0.0]), action[:, 0] != 0
+    kind = Part(torch.ones(6, dtype=torch.bool), torch.zeros(6), torch.tensor([True, True, True, True, False, True]))
+    target = Part(orders, torch.zeros(6), torch.tensor([False, False, False, True, True, True]))
+    output = UnrollOutput(torch.zeros(1, 1, 1), torch.zeros(6), torch.zeros(6), parts={"type": kind, "target": target})
+    step = torch.zeros(1, 1, dtype=torch.bool)
+    targets = ImitationTargets(step, step, torch.zeros(1, 1, 1), action, weights, orders if has_waits else None)
+    tally = Tally()
+    tally.add(part_figures(output, targets))
+    means = tally.take_means()
+    assert means["accuracy"] == pytest.approx(7 / 10)
+    assert means.get("order_accuracy") == (pytest.approx(1 / 4) if has_waits else None)
 
 
 def test_a_tally_weighs_batches_by_what_they_hold() -> None:

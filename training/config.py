@@ -92,6 +92,8 @@ class EvaluationConfig:
         for name in ("games", "max_steps", "games_at_once"):
             if getattr(self, name) < 1:
                 raise ValueError(f"evaluation.{name} must be at least 1, got {getattr(self, name)}")
+        if not self.modes:
+            raise ValueError("evaluation.modes must name at least one of sampled and greedy, got none")
 
 
 _AT_LEAST_ONE = (

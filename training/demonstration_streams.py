@@ -117,18 +117,23 @@ class DemonstrationStreams:
         """Go on where `state_dict` was taken.
 
         Raises:
-            ValueError: if other steps are read, or in another order.
+            ValueError: if other steps are read, in another order or side by side with others, or count otherwise.
         """
-        if state.get("order", self._order()) != self._order():
+        if len(state["positions"]) != self.num_streams:
             raise ValueError(
-                f"the steps were read with seed and share of waits {state['order']}, expected {self._order()}: "
+                f"{len(state['positions'])} games were read side by side, expected {self.num_streams}: go on with the "
+                "same number of streams, or begin a new run"
+            )
+        if (order := state.get("order")) != self._order():
+            raise ValueError(
+                f"the steps were read with seed, share and weight of waits {order}, expected {self._order()}: "
                 "go on with the same, or begin a new run"
             )
         self._streams = [_Stream(number, *position) for number, position in enumerate(state["positions"])]
         self._next_place = int(state["next_place"])
 
     def _order(self) -> list[float | None]:
-        return [self._seed, self._wait_share]
+        return [self._seed, self._wait_share, self._wait_weight]
 
     def _take(self, stream: _Stream) -> list[_Piece]:
         """Return the stream's next steps, in pieces of one game each."""

@@ -85,13 +85,14 @@ def opponents_of(config: EnvironmentConfig, num_games: int, *, first_game: int =
     return [config.opponents[game // 2 % len(config.opponents)] for game in games]
 
 
-def seats_of(config: EnvironmentConfig, opponents: Sequence[str]) -> Seats:
-    """Return who plays whom in a batch whose rows have these opponents.
+def seats_of(config: EnvironmentConfig, opponents: Sequence[str], *, first_game: int = 0) -> Seats:
+    """Return who plays whom in a batch whose rows have these opponents, after `first_game` rows of other batches.
 
     Raises:
         ValueError: if rows of self-play do not come in pairs.
     """
-    return Seats.of(opponents, (0,) if isinstance(config, GymnasiumConfig) else config.sides)
+    sides = (0,) if isinstance(config, GymnasiumConfig) else config.sides
+    return Seats.of(opponents, sides, first_row=first_game)
 
 
 def league_of(config: EnvironmentConfig, league: LeagueConfig) -> League:

@@ -111,7 +111,7 @@ def plan_matches(
     batches = []
     for name, contestant in contestants.items():
         modes = modes_of(contestant, config)
-        for opponent in config.opponents:
+        for opponent in dict.fromkeys(config.opponents):  # a second time, it would play the same games
             for mode in modes:
                 for index, side in enumerate(sides):
                     games = (config.games + len(sides) - 1 - index) // len(sides)
@@ -133,7 +133,7 @@ def plan_matches(
 
 def modes_of(player: Player | Contestant, config: EvaluationConfig) -> tuple[str, ...]:
     """Return the modes that a config asks of a player: where it can play in none of them, its own first one."""
-    return tuple(mode for mode in config.modes if mode in player.modes) or player.modes[:1]
+    return tuple(mode for mode in dict.fromkeys(config.modes) if mode in player.modes) or player.modes[:1]
 
 
 def match_results(batches: Sequence[MatchBatch], outcomes: Sequence[Array]) -> list[MatchResult]:

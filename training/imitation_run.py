@@ -139,7 +139,7 @@ class ImitationRun(SavedRun):
 
     def _loop(self, metrics: CompositeLogger, report: Callable[[Update], None], stop: threading.Event) -> None:
         schedule, tally, logged = self.schedule, Tally(), (self.progress.seconds, self.progress.game_steps)
-        while self.progress.share(schedule) < 1.0 and not stop.is_set():
+        while self._is_patient and self.progress.share(schedule) < 1.0 and not stop.is_set():
             start = time.perf_counter()
             batch = self.streams.next()
             if batch is None:
@@ -158,13 +158,15 @@ class ImitationRun(SavedRun):
                 self._log(figures, metrics, report)
             if self.progress.updates % self.config.checkpoint_interval_updates == 0:
                 self.measure(metrics, report)
-                if self.best.measurements_since >= self.imitation.patience:
-                    return
-                self.save()
+                if self._is_patient:
+                    self.save()
+
+    @property
+    def _is_patient(self) -> bool:
+        return self.best.measurements_since < self.imitation.patience
 
     def _has_more(self) -> bool:
-        is_patient = self.best.measurements_since < self.imitation.patience
-        return is_patient and self.streams.has_more and self.progress.share(self.schedule) < 1.0
+        return self._is_patient and self.streams.has_more and self.progress.share(self.schedule) < 1.0
 
     def measure(self, metrics: CompositeLogger, report: Callable[[Update], None]) -> None:
         """Measure on held-out games, log it and note the weights if they are the best so far."""

@@ -5,6 +5,7 @@ Pure bookkeeping, without games, networks or processes.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,8 +56,8 @@ class LeagueConfig:
         for name in ("snapshot_interval_updates", "max_snapshots"):
             if getattr(self, name) < 1:
                 raise ValueError(f"league.{name} must be at least 1, got {getattr(self, name)}")
-        if self.hardness <= 0:
-            raise ValueError(f"league.hardness must be positive, got {self.hardness}")
+        if not 0 < self.hardness < math.inf:
+            raise ValueError(f"league.hardness must be positive and finite, got {self.hardness}")
 
 
 def priorities(win_rates: ArrayLike, priority: Priority, *, hardness: float = 2.0) -> Array:

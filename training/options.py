@@ -115,6 +115,8 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
         raise ConfigError("--resume goes on with what is kept beside the --output: give it too")
     if not options.opponents or options.games < 1 or not options.modes:
         raise ConfigError("there is nothing to play: give at least one opponent, game and mode")
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {options.workers}")
     name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
     if isinstance(player, ScriptedContestant) and options.game != "microrts":
         raise ConfigError(f"the AIs of {options.game} play against agents only: give --checkpoint or --agent random")
@@ -158,6 +160,8 @@ def prepare_gif(options: WatchOptions) -> tuple[AgentContestant | RandomContesta
         raise ConfigError("watch shows what an agent sees: give --checkpoint, or --agent random")
     if options.output.suffix.lower() != ".gif":
         raise ConfigError(f"the game is written as a GIF: expected an --output that ends in .gif, got {options.output}")
+    if options.seed < 0:
+        raise ConfigError(f"seed must be 0 or more, got {options.seed}")
     if options.max_frames < 2:
         raise ConfigError(f"max_frames must be at least 2, got {options.max_frames}")
     environment = _environment(options.map_path, trained)

@@ -51,11 +51,15 @@ class RolloutActor:
         torch.set_num_threads(1)
         run = from_dict(self._config)
         num_games = run.actors.games_per_actor
-        opponents = opponents_of(run.environment, num_games, first_game=self._seat * num_games)
-        games = make_environment(run.environment, num_games, seed=self._seed, opponents=opponents)
+        first_game = self._seat * num_games
+        opponents = opponents_of(run.environment, num_games, first_game=first_game)
+        seats = seats_of(run.environment, opponents, first_game=first_game)
+        games = make_environment(
+            run.environment, num_games, seed=self._seed, opponents=opponents, agent_players=seats.players
+        )
         self._timer = StepTimer(games)
         self._agent = Agent(spec_of(games), run.agent)
-        self._games = TrainingGames(self._timer, seats_of(run.environment, opponents), self._agent)
+        self._games = TrainingGames(self._timer, seats, self._agent)
         length, stream = run.actors.unroll_length, self._seat * self._games.num_envs
         self._rollout = Rollout(self._games, self._agent, unroll_length=length, seed=self._seed, first_stream=stream)
         check_same_game(games, self._game)

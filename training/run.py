@@ -121,7 +121,7 @@ def open_run(
     with config_checked():
         identity, agent = make_agent(config, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
         check_opponents(config.environment, config.evaluation.opponents)
-        seats_of(config.environment, opponents_of(config.environment, config.actors.games_per_actor))
+        _check_seats(config)
         teacher = _teacher(config, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
@@ -239,6 +239,17 @@ def make_source(config: TrainConfig, agent: Agent, league: League, stop: threadi
     return RaySource(config, league, stop)
 
 
+def _check_seats(config: TrainConfig) -> None:
+    """Check that the games of every actor can be dealt.
+
+    Raises:
+        ValueError: if a game of self-play would have its sides in two actors.
+    """
+    num_games = config.actors.games_per_actor
+    for actor in range(max(1, config.actors.num_actors)):
+        seats_of(config.environment, opponents_of(config.environment, num_games, first_game=actor * num_games))
+
+
 def resolve_device(name: str) -> torch.device:
     """Return the device of a name; `auto` is CUDA where there is one.
 
@@ -250,9 +261,11 @@ def resolve_device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {name!r} was asked for, but torch finds no CUDA device: use --device cpu")
     try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"unknown device {name!r}: expected cpu, cuda, cuda:1, ... or auto") from error
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()  # not every device that torch knows is there, or holds numbers
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"no device {name!r} to compute on: expected cpu, cuda, cuda:1, ... or auto") from error
+    return device
 
 
 def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tuple[Agent, TrainConfig, Checkpoint]:

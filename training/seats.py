@@ -41,12 +41,13 @@ class Seats:
     rivals: Indices
 
     @classmethod
-    def of(cls, names: Sequence[str], sides: Sequence[int] = (0, 1)) -> Seats:
+    def of(cls, names: Sequence[str], sides: Sequence[int] = (0, 1), *, first_row: int = 0) -> Seats:
         """Return the seats of rows against these opponents; two rows of self-play are the two sides of one game.
 
         Args:
             names: the opponent of each row.
             sides: those that the agent plays against AIs, in turn; against past selves it plays both.
+            first_row: rows of the actors before this one, so that sides come in turn over all of them.
 
         Raises:
             ValueError: if rows of self-play do not come in pairs.
@@ -61,7 +62,8 @@ class Seats:
                     f"a game of {SELF_PLAY} takes two rows one after the other, got {list(names)}; let "
                     "actors.games_per_actor be even"
                 )
-            side = 0 if name == SELF_PLAY else row % 2 if name == PAST_SELF else sides[row % len(sides)]
+            turn = first_row + row
+            side = 0 if name == SELF_PLAY else turn % 2 if name == PAST_SELF else sides[turn % len(sides)]
             has_ai = name not in (SELF_PLAY, PAST_SELF)
             mine = (0, 1) if name == SELF_PLAY else (side,)
             seats += [(player, len(opponents), environment_row + (0 if has_ai else player)) for player in mine]

@@ -73,9 +73,12 @@ def run_jobs(
         stop: once set, the processes are ended and nothing more is yielded.
 
     Raises:
+        ValueError: if there are no processes to run them.
         WorkerError: if a job failed three times.
         Exception: what a job raised, as it raised it.
     """
+    if num_workers is not None and num_workers < 1:
+        raise ValueError(f"workers must be at least 1, got {num_workers}")
     num_workers = min(num_workers or usable_cores(), len(jobs))
     pool = _Pool(context, jobs, job_timeout_seconds)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,13 @@ def test_a_game_that_does_not_start_ends_the_evaluation() -> None:
 
     with pytest.raises(GameStartError):
         play({"agent": Fails()})
+
+
+def test_whoever_is_named_twice_is_played_once() -> None:
+    config = dataclasses.replace(CONFIG, opponents=("A", "B", "A"), modes=("greedy", "sampled", "greedy"))
+    planned = [(batch.opponent, batch.mode) for batch in plan_matches(MicroRTSConfig(), config, {"agent": Fake()})]
+    assert len(planned) == len(plan_matches(MicroRTSConfig(), CONFIG, {"agent": Fake()}))
+    assert list(dict.fromkeys(planned)) == [(name, mode) for name in "AB" for mode in ("greedy", "sampled")]
 
 
 def test_all_meet_the_same_games_and_no_two_batches_do() -> None:

@@ -19,6 +19,7 @@ from training.checkpoint import CheckpointMismatchError, load_checkpoint
 from training.config import ConfigError, EvaluationConfig, TrainConfig, to_dict
 from training.demonstrations import Demonstrations
 from training.environment_config import MicroRTSConfig
+from training.imitation import ImitationLearner
 from training.imitation_config import ImitationConfig
 from training.imitation_run import ImitationRun, open_imitation
 from training.loop import Update
@@ -124,6 +125,18 @@ def test_a_run_that_gets_worse_ends_early_with_its_best_weights(
     assert_equal_states(load_checkpoint(tmp_path).weights, seen[1])
     assert any(not torch.equal(value, seen[3][name]) for name, value in seen[1].items())
     assert (run.best.loss, run.best.step) == (0.4, sum_of_steps(tmp_path, measurement=1))
+
+
+def test_an_interruption_does_not_make_a_run_patient(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.4, 0.5, 0.6, 0.1])
+    monkeypatch.setattr(ImitationLearner, "evaluate", lambda *_: {"policy_loss": next(losses)})
+    imitate_until(open_imitation(config_of(), imitation_of(data, patience=2), tmp_path), 9)
+    rest = open_imitation(config_of(), imitation_of(data, patience=2), tmp_path, resume=True)
+    assert (rest.progress.updates, rest.complete) == (9, False)
+    imitate_until(rest, None)
+    assert (rest.progress.updates, rest.complete, rest.best.loss) == (9, True, 0.4)
 
 
 def sum_of_steps(path: Path, measurement: int) -> int:

@@ -152,6 +152,7 @@ def test_the_state_is_plain_and_restores_everything() -> None:
         ({"mix_share": 1.5}, "mix_share must lie between 0 and 1, got 1.5"),
         ({"payoff_decay": 0.0}, "payoff_decay must be above 0"),
         ({"hardness": 0.0}, "hardness must be positive"),
+        ({"hardness": float("nan")}, "hardness must be positive and finite, got nan"),
         ({"max_snapshots": 0}, "max_snapshots must be at least 1, got 0"),
     ],
 )

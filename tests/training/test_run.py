@@ -177,7 +177,7 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
             "'CartPol-v1': did you mean CartPole-v1",
         ),
         ({"evaluation": EvaluationConfig(opponents=("CoacAI",))}, "CartPole-v1 has no opponents, got CoacAI"),
-        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": "gpu"}, "no device 'gpu' to compute on"),
     ],
 )
 def test_a_config_is_checked_before_anything_is_written(
@@ -189,12 +189,12 @@ def test_a_config_is_checked_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
-def test_games_of_self_play_come_in_pairs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("opponents", "num_actors"), [(("self_play",), 0), (("CoacAI", "self_play"), 2)])
+def test_games_of_self_play_come_in_pairs(opponents: tuple[str, ...], num_actors: int, tmp_path: Path) -> None:
     config = small("tiny")
-    environment = dataclasses.replace(config.environment, opponents=("self_play",))
-    config = dataclasses.replace(
-        config, environment=environment, actors=dataclasses.replace(config.actors, games_per_actor=3)
-    )
+    environment = dataclasses.replace(config.environment, opponents=opponents)
+    actors = dataclasses.replace(config.actors, num_actors=num_actors, games_per_actor=3)
+    config = dataclasses.replace(config, environment=environment, actors=actors)
     with pytest.raises(ConfigError, match=r"let actors\.games_per_actor be even"):
         open_run(config, tmp_path / "new")
     assert not (tmp_path / "new").exists()

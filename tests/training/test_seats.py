@@ -17,6 +17,12 @@ def test_ais_have_a_game_for_each_row_and_self_play_one_for_two() -> None:
     assert seats.has_ai.tolist() == [True, True, False, False, True]
 
 
+def test_sides_come_in_turn_over_all_actors() -> None:
+    actors = [Seats.of(["Rush"] * 3, first_row=first) for first in (0, 3)]
+    assert [seats.players for seats in actors] == [(0, 1, 0), (1, 0, 1)]
+    assert Seats.of([PAST_SELF], first_row=3).sides.tolist() == [1]
+
+
 def test_where_the_game_draws_the_sides_the_agent_is_player_0() -> None:
     seats = Seats.of(["easy", "easy", SELF_PLAY, SELF_PLAY], sides=(0,))
     assert seats.players == (0, 0, 0)

@@ -134,6 +134,11 @@ def test_a_process_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert children() == []
 
 
+def test_there_must_be_somebody_to_work() -> None:
+    with pytest.raises(ValueError, match="workers must be at least 1, got -1"):
+        list(run_jobs(0, [Fail(KeyError())], num_workers=-1))
+
+
 def test_errors_of_jobs_come_back_as_they_were() -> None:
     with pytest.raises(KeyError, match="scalars"):
         list(run_jobs(0, [Fail(KeyError("scalars"))]))

@@ -163,6 +163,8 @@ class ActionSpec:
                 raise ValueError(f"expected choices that count from 0, got {space}; shift them in the environment")
             return cls(component_sizes=(int(space.n),), scalar=True)
         if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+            if space.start.any():
+                raise ValueError(f"expected choices that count from 0, got {space}; shift them in the environment")
             return cls(component_sizes=tuple(int(size) for size in space.nvec))
         if isinstance(space, spaces.Box):
             low, high = space.low.reshape(-1), space.high.reshape(-1)

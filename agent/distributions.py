@@ -55,7 +55,7 @@ class MaskedCategorical:
 
     def entropy(self) -> Float[Tensor, "X ..."]:
         """Return the entropy."""
-        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+        return _entropy(self.log_probs)
 
     def kl(self, other: MaskedCategorical) -> Float[Tensor, "X ..."]:
         """Return KL(self || other), both under the same mask."""
@@ -130,7 +130,7 @@ class ComponentDistribution:
 
     def entropy(self) -> Float[Tensor, " X"]:
         """Return the exact entropy of the joint distribution."""
-        return self._expectation([-(part.exp() * part).sum(-1) for part in self.log_probs])
+        return self._expectation([_entropy(part) for part in self.log_probs])
 
     def kl(self, other: ComponentDistribution) -> Float[Tensor, " X"]:
         """Return KL(self || other), exact, both under the same action mask."""
@@ -155,6 +155,11 @@ class ComponentDistribution:
         for action_type, components in enumerate(self._spec.arguments):
             used[action_type, list(components)] = True
         return used.to(device)
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    """Return H [...] of log-probabilities [..., A]; the clamp keeps gradients of masked choices from 0 times inf."""
+    return -(log_probs.exp() * log_probs.clamp_min(-1e4)).sum(-1)
 
 
 def _gumbel(like: Tensor, generator: torch.Generator | None) -> Tensor:

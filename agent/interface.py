@@ -76,8 +76,9 @@ def pack_observation(
         decides: [N] False where no decision is made (final observations); default all True.
 
     Raises:
-        ValueError: if padding stands before a real entity, or actions that need a mask come without.
+        ValueError: if the observation lacks what the spec has, or padding stands before a real entity.
     """
+    _check_keys(observation, spec)
     batch_size = len(next(iter(observation.values())))
     if decides is None:
         decides = np.ones(batch_size, bool)
@@ -95,6 +96,13 @@ def pack_observation(
         entity = {key: observation[key][mask] for key in keys}
     decision_counts, decision = _pack_decisions(observation, spec, decides)
     return PackedObservation(sample, entity_counts, entity, decision_counts, decision)
+
+
+def _check_keys(observation: Mapping[str, Array], spec: AgentSpec) -> None:
+    has = {layout.SCALARS: spec.num_scalars, layout.PLANES: spec.plane_shape, layout.ENTITY_MASK: spec.entities}
+    missing = [key for key, wanted in has.items() if wanted and key not in observation]
+    if missing:
+        raise ValueError(f"expected the observation keys {missing} too, got {sorted(observation)}")
 
 
 def _pack_decisions(

@@ -22,7 +22,7 @@ from timing import interleaved, medians
 from torch import Tensor, nn
 
 from agent import Agent, AgentConfig, AgentInput, AgentSpec, PackedObservation
-from agent.torso import Torso, make_torso
+from agent.torso import BaselineTorso, Torso, make_torso
 
 BACKGROUND_TOKENS = 2
 """Tokens beside the units in µRTS: all scalars are one, the walls another."""
@@ -60,8 +60,10 @@ def encoder_flops(config: AgentConfig, num_units: int) -> int:
 
 
 def encoder_parameters(config: AgentConfig) -> int:
-    """Return the number of the torso's parameters."""
-    return sum(parameter.numel() for parameter in _Embedder(config).parameters())
+    """Return the number of parameters of what `encoder_flops` counts."""
+    torso = make_torso(config)
+    encoder = torso.baseline if isinstance(torso, BaselineTorso) else torso
+    return sum(parameter.numel() for parameter in encoder.parameters())
 
 
 def agent_costs(spec: AgentSpec, config: AgentConfig, observations: PackedObservation) -> dict[str, float]:

@@ -103,7 +103,8 @@ class SelfAttentionBlock(nn.Module):
 
 def add_mlp(rows: Tensor, norm: nn.LayerNorm, mlp: MLP, *, residual: Tensor | None = None) -> Tensor:
     """Return rows ``[R, C]``: X + MLP(LN(X)), where X is the rows, plus a residual ``[R, C]`` where there is one."""
-    if type(mlp) is MLP and inference.worthwhile(rows, norm, mlp, mlp.to_hidden, mlp.to_output):
+    is_plain = type(mlp) is MLP and not inference.is_hooked(mlp)
+    if is_plain and inference.worthwhile(rows, norm, mlp.to_hidden, mlp.to_output):
         return inference.perceptron_in_chunks(rows, mlp.to_hidden, mlp.to_output, mlp.approximate, norm, residual)
     if residual is not None:
         rows = residual + rows

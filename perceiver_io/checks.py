@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 
 
-def check_tokens(name: str, tokens: Tensor, *, channels: int, ranks: tuple[int, ...] = (3,)) -> None:
-    """Raise ValueError unless ``tokens`` is floating point, of an allowed rank, with ``channels`` in the last axis."""
+def check_tokens(
+    name: str, tokens: Tensor, *, channels: int, ranks: tuple[int, ...] = (3,), like: Tensor | None = None
+) -> None:
+    """Raise ValueError unless ``tokens`` is floating point, of an allowed rank, with ``channels`` in the last axis.
+
+    Without autocast, it must have the dtype of ``like``, a parameter, too.
+    """
     expected = " or ".join(("[B, L, C]" if rank == 3 else "[L, C]") for rank in ranks)
     if tokens.dim() not in ranks:
         raise ValueError(f"{name}: expected shape {expected} with C = {channels}, got {list(tokens.shape)}")
@@ -18,31 +23,49 @@ def check_tokens(name: str, tokens: Tensor, *, channels: int, ranks: tuple[int, 
             f"{name}: expected {channels} channels in the last axis, got {tokens.shape[-1]} (shape "
             f"{list(tokens.shape)}); project {name} first or change the configuration"
         )
-    if not tokens.is_floating_point():
-        raise ValueError(f"{name}: expected a floating point dtype, got {tokens.dtype}; convert it first")
+    check_floating(name, tokens)
+    if like is not None and tokens.dtype != like.dtype and not torch.is_autocast_enabled(tokens.device.type):
+        raise ValueError(
+            f"{name}: expected {like.dtype}, the dtype of the model, got {tokens.dtype}; pass {name}.to({like.dtype})"
+        )
+
+
+def check_floating(name: str, tensor: Tensor) -> None:
+    """Raise ValueError unless ``tensor`` is floating point."""
+    if not tensor.is_floating_point():
+        raise ValueError(f"{name}: expected a floating point dtype, got {tensor.dtype}; convert it first")
 
 
 def check_mask(name: str, mask: Tensor | None, *, shape: tuple[int, int], of: str) -> None:
     """Raise ValueError unless ``mask`` is None or a bool tensor of that shape, the first two axes of ``of``."""
     if mask is None:
         return
+    if not isinstance(mask, Tensor):
+        raise ValueError(f"{name}: expected a bool tensor (True = real), got {type(mask).__name__}")
     if mask.dtype != torch.bool:
         raise ValueError(f"{name}: expected dtype torch.bool (True = real), got {mask.dtype}; pass {name}.bool()")
     if tuple(mask.shape) != shape:
         raise ValueError(f"{name}: expected shape {list(shape)} to match {of}, got {list(mask.shape)}")
 
 
-def check_shape(name: str, tensor: Tensor, shape: Sequence[int | None], *, axes: str) -> None:
-    """Raise ValueError unless ``tensor`` has that shape, None standing for any size; ``axes`` names them."""
-    if tensor.dim() == len(shape) and all(size in (None, got) for size, got in zip(shape, tensor.shape, strict=True)):
-        return
-    sizes = ", ".join("*" if size is None else str(size) for size in shape)
-    raise ValueError(f"{name}: expected shape {axes} = [{sizes}], got {list(tensor.shape)}")
+def check_signal(name: str, signal: Tensor, shape: Sequence[int | None], *, axes: str) -> None:
+    """Raise ValueError unless ``signal`` is floating point and of that shape, None for any size, of those ``axes``."""
+    wanted = [got if size is None else size for size, got in zip(shape, signal.shape, strict=False)]
+    if signal.dim() != len(shape) or wanted != list(signal.shape):
+        sizes = ", ".join("*" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name}: expected shape {axes} = [{sizes}], got {list(signal.shape)}")
+    check_floating(name, signal)
+
+
+def check_resolution(name: str, resolution: Sequence[int]) -> None:
+    """Raise ValueError unless ``resolution`` is a sequence of positive sizes, one for each dimension."""
+    if not isinstance(resolution, Sequence) or len(resolution) == 0 or min(resolution) < 1:
+        raise ValueError(f"{name}: expected positive sizes, one for each dimension, such as (16,), got {resolution}")
 
 
 def check_indices(name: str, indices: Tensor, *, rank: int) -> None:
-    """Raise ValueError unless ``indices`` is an integer tensor of that rank."""
-    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
-        raise ValueError(f"{name}: expected an integer dtype, got {indices.dtype}; pass {name}.long()")
+    """Raise ValueError unless ``indices`` is a tensor of that rank that can index: int64 or int32."""
+    if indices.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"{name}: expected dtype torch.int64 or torch.int32, got {indices.dtype}; pass {name}.long()")
     if indices.dim() != rank:
         raise ValueError(f"{name}: expected {rank} axes, got {list(indices.shape)}")

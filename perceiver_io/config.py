@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, Literal, Protocol, get_args
 
 from perceiver_io.attention import Activation
@@ -151,9 +152,14 @@ def check_numerics(settings: _Numerics) -> None:
 
 
 def check_sizes(settings: Any) -> None:
-    """Raise ValueError unless every integer of the settings, and of their tuples, is at least 1."""
+    """Raise ValueError unless every size of the settings, and of their tuples, is an integer of at least 1."""
     for field in fields(settings):
         value = getattr(settings, field.name)
         sizes = value if isinstance(value, tuple) else (value,)
+        is_size, is_shape = str(field.type) in ("int", "int | None"), str(field.type).startswith("tuple[int")
+        if is_shape and value is not None and len(sizes) != str(field.type).count("int"):
+            raise ValueError(f"{field.name}: expected {field.type}, got {value}")
+        if (is_size or is_shape) and not all(size is None or isinstance(size, Integral) for size in sizes):
+            raise ValueError(f"{field.name}: expected {'integers' if is_shape else 'an integer'}, got {value}")
         if any(isinstance(size, int) and not isinstance(size, bool) and size < 1 for size in sizes):
             raise ValueError(f"{field.name}: expected at least 1, got {value}")

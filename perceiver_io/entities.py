@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from perceiver_io.attention import Activation
 from perceiver_io.checks import check_mask, check_tokens
-from perceiver_io.config import PerceiverIOConfig
+from perceiver_io.config import PerceiverIOConfig, check_sizes
 from perceiver_io.model import PerceiverIO
-from perceiver_io.rows import RowLayout
+from perceiver_io.rows import RowLayout, mean_of
 
 
 class EntityTorsoOutput(NamedTuple):
@@ -65,6 +65,7 @@ class EntityTorsoConfig:
     models do by themselves."""
 
     def __post_init__(self) -> None:
+        check_sizes(self)
         self.perceiver_io()
 
     def perceiver_io(self) -> PerceiverIOConfig:
@@ -111,24 +112,25 @@ class EntityModel(nn.Module):
 
     config: EntitySettings
 
-    def forward(self, entities: Tensor, entity_mask: Tensor) -> EntityTorsoOutput:
+    def forward(self, entities: Tensor, entity_mask: Tensor | None = None) -> EntityTorsoOutput:
         """Return embeddings per entity, their mean and the latents.
 
         Args:
             entities: ``[B, E, entity_channels]``.
-            entity_mask: ``[B, E]`` bool, True = real; what masked slots hold has no effect.
+            entity_mask: ``[B, E]`` bool, True = real; what masked slots hold has no effect. Without it, all are real.
 
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        check_tokens("entities", entities, channels=self.config.entity_channels)
+        like = next(self.parameters(), None)
+        check_tokens("entities", entities, channels=self.config.entity_channels, like=like)
         batch_size, length = entities.shape[:2]
         check_mask("entity_mask", entity_mask, shape=(batch_size, length), of="entities")
         layout = RowLayout.from_mask(batch_size, length, entity_mask, skip_padding=self.config.skip_padding)
         rows, latents = self.embed_rows(layout.pack(entities), layout)
         embeddings = layout.unpack(rows)
-        num_entities = entity_mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return EntityTorsoOutput(embeddings, embeddings.sum(dim=1) / num_entities, latents)
+        num_entities = max(length, 1) if entity_mask is None else entity_mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return EntityTorsoOutput(embeddings, mean_of(embeddings, num_entities), latents)
 
     def embed_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
         """Return embedding rows ``[R, O]`` of entity rows ``[R, entity_channels]``, and the latents."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perceiver_io.inference import is_transformed
 from perceiver_io.rows import RowLayout
 
 # Rows of a list, in the mean, from which on its own product repays its call.
@@ -131,6 +132,6 @@ def _read_list_by_list(
 
 def _list_by_list(layout: RowLayout, tokens: Tensor) -> bool:
     """Return whether one product for each list beats products over lists padded to the longest: few, long lists."""
-    if layout.attention_index is None or torch.is_grad_enabled():
+    if layout.attention_index is None or torch.is_grad_enabled() or is_transformed():
         return False
     return tokens.shape[0] >= _LEAST_LIST_LENGTH * layout.batch_size

@@ -12,8 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from perceiver_io.rows import is_recorded
 
 # Rows at a time: of 512 to 4096 the fastest at 256 channels, hidden 1024.
 CHUNK_ROWS = 1024
@@ -25,36 +28,40 @@ def worthwhile(inputs: Tensor, *modules: nn.Module) -> bool:
 
     Args:
         inputs: ``[..., C]``.
-        modules: the linear maps and the norm that are passed over, and what they are in, if anything.
+        modules: the linear maps and the norm that are passed over.
     """
     # Tracers and counters of operations are shown the usual ones.
-    if torch.jit.is_tracing() or is_in_torch_dispatch_mode():  # type: ignore[attr-defined, no-untyped-call]
+    if is_recorded() or is_in_torch_dispatch_mode() or is_transformed():
         return False
     tensors = [inputs, *(parameter for module in modules for parameter in module.parameters(recurse=False))]
     return (
         inputs.numel() >= _LEAST_ROWS * inputs.shape[-1]
-        and not any(map(_is_hooked, modules))
         and all(map(_is_plain, modules))
         and all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
         and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors))
-        and not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
+        and not torch.is_autocast_enabled("cpu")
     )
 
 
 def plain_linear(linear: nn.Module) -> bool:
     """Return whether a linear map is no more than its weight and bias: not adapted, quantised or hooked."""
-    return type(linear) is nn.Linear and linear.bias is not None and not _is_hooked(linear)
+    return type(linear) is nn.Linear and linear.bias is not None and not is_hooked(linear)
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Return whether something is called with a module that is passed over."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks)
+
+
+def is_transformed() -> bool:
+    """Return whether vmap, jvp or another transform is at work: products into a given tensor are unknown to them."""
+    return forward_ad._current_level >= 0 or bool(torch._C._are_functorch_transforms_active())
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Return whether a linear map or norm is of PyTorch's own class; other modules are the caller's own."""
-    if isinstance(module, nn.Linear):
-        return plain_linear(module)
-    return type(module) is nn.LayerNorm or not isinstance(module, nn.LayerNorm)
-
-
-def _is_hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+    """Return whether a linear map or norm is PyTorch's own: wrappers have a weight too, and do more than it says."""
+    return plain_linear(module) or (type(module) is nn.LayerNorm and not is_hooked(module))
 
 
 def perceptron_in_chunks(

@@ -55,7 +55,7 @@ class PerceiverEncoder(nn.Module):
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        check_tokens("inputs", inputs, channels=self.config.input_channels)
+        check_tokens("inputs", inputs, channels=self.config.input_channels, like=self.latents)
         batch_size, length = inputs.shape[:2]
         check_mask("input_mask", input_mask, shape=(batch_size, length), of="inputs")
         layout = RowLayout.from_mask(batch_size, length, input_mask, skip_padding=self.config.skip_padding)
@@ -131,8 +131,9 @@ class PerceiverDecoder(nn.Module):
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        check_tokens("latents", latents, channels=self.config.latent_channels)
-        check_tokens("queries", queries, channels=self.config.query_channels, ranks=(3, 2))
+        like = self.cross_attention.mlp_norm.weight
+        check_tokens("latents", latents, channels=self.config.latent_channels, like=like)
+        check_tokens("queries", queries, channels=self.config.query_channels, ranks=(3, 2), like=like)
         batch_size, num_queries, shared = latents.shape[0], queries.shape[-2], queries.dim() == 2
         if not shared and queries.shape[0] != batch_size:
             raise ValueError(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perceiver_io.attention import truncated_normal_parameter
+from perceiver_io.checks import check_resolution
 
 
 class FourierFeatures(nn.Module):
@@ -29,8 +30,9 @@ class FourierFeatures(nn.Module):
 
     def __init__(self, max_resolution: Sequence[int], *, num_bands: int = 64, concat_positions: bool = True) -> None:
         super().__init__()
-        if len(max_resolution) == 0 or min(max_resolution) < 1 or num_bands < 1:
-            raise ValueError(f"sizes and num_bands must be positive, got {tuple(max_resolution)} and {num_bands}")
+        check_resolution("max_resolution", max_resolution)
+        if num_bands < 1:
+            raise ValueError(f"num_bands: expected at least 1, got {num_bands}")
         self.num_dimensions = len(max_resolution)
         self.concat_positions = concat_positions
         self.num_channels = self.num_dimensions * (2 * num_bands + int(concat_positions))
@@ -80,13 +82,12 @@ class FourierPositions(FourierFeatures):
         max_resolution: Sequence[int] | None = None,
         concat_positions: bool = True,
     ) -> None:
+        check_resolution("index_shape", index_shape)
+        if max_resolution is not None:
+            check_resolution("max_resolution", max_resolution)
         resolution = tuple(index_shape if max_resolution is None else max_resolution)
-        if len(index_shape) == 0 or min(index_shape) < 1:
-            raise ValueError(f"index_shape must be positive, got {tuple(index_shape)}")
-        if len(resolution) != len(index_shape) or min(resolution) < 1:
-            raise ValueError(
-                f"max_resolution: expected {len(index_shape)} positive sizes, one per dimension, got {resolution}"
-            )
+        if len(resolution) != len(index_shape):
+            raise ValueError(f"max_resolution: expected {len(index_shape)} sizes, one per dimension, got {resolution}")
         super().__init__(resolution, num_bands=num_bands, concat_positions=concat_positions)
         self.index_shape = tuple(index_shape)
         axes = [torch.linspace(-1.0, 1.0, size) for size in self.index_shape]

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from perceiver_io.attention import truncated_normal_parameter
+from perceiver_io.checks import check_resolution
 from perceiver_io.position import FourierFeatures, LearnedPositions
+from perceiver_io.rows import is_recorded
 
 
 class OutputQueries(nn.Module):
@@ -62,11 +64,12 @@ class FourierQueries(OutputQueries):
         self, output_shape: Sequence[int], *, num_bands: int = 64, max_resolution: Sequence[int] | None = None
     ) -> None:
         super().__init__()
-        resolution = tuple(output_shape if max_resolution is None else max_resolution)
-        if len(resolution) != len(output_shape) or min(output_shape, default=0) < 1:
+        check_resolution("output_shape", output_shape)
+        resolution = output_shape if max_resolution is None else max_resolution
+        check_resolution("max_resolution", resolution)
+        if len(resolution) != len(output_shape):
             raise ValueError(
-                f"output_shape and max_resolution: expected positive sizes, one per dimension, got "
-                f"{tuple(output_shape)} and {resolution}"
+                f"max_resolution: expected {len(output_shape)} sizes, one per dimension, got {tuple(resolution)}"
             )
         self.output_shape = tuple(output_shape)
         self.num_outputs = math.prod(self.output_shape)
@@ -76,14 +79,26 @@ class FourierQueries(OutputQueries):
         self.register_buffer("like", torch.empty(0), persistent=False)
 
     def forward(self, indices: Tensor | None = None) -> Tensor:
-        """Return ``[Q, num_channels]`` for flat indices ``[Q]``, last dimension fastest, or of all outputs."""
+        """Return ``[Q, num_channels]`` for flat indices ``[Q]``, last dimension fastest, or of all outputs.
+
+        Raises:
+            IndexError: if there is no such output; looked at only where the indices are on the CPU.
+        """
         if indices is None:
             indices = torch.arange(self.num_outputs)
+        elif indices.device.type == "cpu" and not is_recorded():
+            _check_range(indices, self.num_outputs)
         indices = indices.to(self.like.device)
         coordinates = torch.unravel_index(indices, self.output_shape)
         exact = torch.promote_types(self.like.dtype, torch.float32)
         positions = [2 * along.to(exact) / size - 1 for along, size in zip(coordinates, self.output_shape, strict=True)]
         return self.features.encode(torch.stack(positions, dim=-1)).to(self.like.dtype)
+
+
+def _check_range(indices: Tensor, num_outputs: int) -> None:
+    outside = indices[(indices < 0) | (indices >= num_outputs)]
+    if len(outside):
+        raise IndexError(f"indices: expected 0 to {num_outputs - 1}, got {outside[0].item()}")
 
 
 class MultimodalQueries(nn.Module):

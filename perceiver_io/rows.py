@@ -46,11 +46,11 @@ class RowLayout:
             length: slots in a list.
             mask: ``[batch_size, length]`` bool, True = real, or None where nothing is padded.
             skip_padding: give rows to real tokens only. Their number depends on the data, which costs a
-                synchronisation on an accelerator; False keeps static shapes, as does compiling and exporting.
+                synchronisation on an accelerator; False keeps static shapes, as do compiling, exporting and tracing.
         """
         if mask is None:
             return cls.full(batch_size, length)
-        if not skip_padding or torch.compiler.is_compiling():
+        if not skip_padding or is_recorded():
             return cls(batch_size=batch_size, length=length, mask=mask, attention_length=length, attention_mask=mask)
         index = mask.reshape(-1).nonzero().squeeze(1)
         num_rows = index.shape[0]
@@ -93,10 +93,9 @@ class RowLayout:
 
     def mean(self, rows: Tensor) -> Tensor:
         """Return ``[batch_size, C]``: the mean over each list's real rows ``[R, C]``, zeros where it has none."""
-        total = self.to_attention(rows, fill=0.0).sum(dim=1)
         if self.attention_mask is None:
-            return total / max(self.attention_length, 1)
-        return total / self.attention_mask.sum(dim=1, keepdim=True).clamp(min=1)
+            return mean_of(self.to_attention(rows), max(self.attention_length, 1))
+        return mean_of(self.to_attention(rows, fill=0.0), self.attention_mask.sum(dim=1, keepdim=True).clamp(min=1))
 
     def repeat(self, per_list: Tensor) -> Tensor:
         """Return rows ``[R, C]``: every row has that of its list in ``[batch_size, C]``."""
@@ -130,6 +129,17 @@ class RowLayout:
     def from_attention(self, attended: Tensor) -> Tensor:
         """Return rows ``[R, C]`` of ``[batch_size, A, C]``."""
         return _gather(attended, self.attention_index)
+
+
+def mean_of(padded: Tensor, number: Tensor | int) -> Tensor:
+    """Return the sum of ``[B, L, C]`` over L by a number, ``[B, 1]`` or one for all: at least float32 inside."""
+    total = padded.sum(dim=1, dtype=torch.promote_types(padded.dtype, torch.float32))
+    return (total / number).to(padded.dtype)
+
+
+def is_recorded() -> bool:
+    """Return whether what is done now becomes a graph for other data: compiled, exported or traced."""
+    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def is_exporting() -> bool:

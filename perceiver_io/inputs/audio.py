@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from perceiver_io.checks import check_shape
+from perceiver_io.checks import check_signal
 from perceiver_io.inputs.adapter import InputAdapter, append_positions
 from perceiver_io.position import FourierPositions
 
@@ -38,5 +38,5 @@ class AudioInputs(InputAdapter):
         Raises:
             ValueError: if the audio has another shape.
         """
-        check_shape("audio", audio, (None, self.num_samples), axes="[B, samples]")
+        check_signal("audio", audio, (None, self.num_samples), axes="[B, samples]")
         return append_positions(audio.unflatten(1, (self.num_tokens, -1)), self.positions())

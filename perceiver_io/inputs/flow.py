@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perceiver_io.attention import init_linear_
-from perceiver_io.checks import check_shape
+from perceiver_io.checks import check_signal
 from perceiver_io.inputs.adapter import InputAdapter, append_positions
 from perceiver_io.position import FourierPositions
 
@@ -52,5 +52,5 @@ class FlowInputs(InputAdapter):
         Raises:
             ValueError: if the frames have another shape.
         """
-        check_shape("frames", frames, (None, 2, FRAME_CHANNELS, *self.image_shape), axes="[B, frames, C, H, W]")
+        check_signal("frames", frames, (None, 2, FRAME_CHANNELS, *self.image_shape), axes="[B, frames, C, H, W]")
         return append_positions(self.to_features(flow_patches(frames)), self.positions())

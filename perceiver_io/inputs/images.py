@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perceiver_io.attention import init_linear_
-from perceiver_io.checks import check_shape
+from perceiver_io.checks import check_signal
 from perceiver_io.inputs.adapter import InputAdapter, append_positions
 from perceiver_io.position import FourierPositions, LearnedPositions
 
@@ -82,7 +82,7 @@ class ImageInputs(InputAdapter):
             init_linear_(self.to_features)
         self.index_shape = ConvolutionalStem.output_shape(image_shape) if features == "conv" else self.image_shape
         if min(self.index_shape) < 1:
-            raise ValueError(f"image_shape: expected positive sizes, 7 or more for the stem, got {self.image_shape}")
+            raise ValueError(f"image_shape: expected positive sizes, 5 or more for the stem, got {self.image_shape}")
         self.num_tokens = self.index_shape[0] * self.index_shape[1]
         self.num_channels = image_channels if features == "pixels" else feature_channels
         self.positions: FourierPositions | LearnedPositions | None = None
@@ -103,7 +103,7 @@ class ImageInputs(InputAdapter):
         Raises:
             ValueError: if the images have another shape.
         """
-        check_shape("images", images, (None, self.image_channels, *self.image_shape), axes="[B, C, H, W]")
+        check_signal("images", images, (None, self.image_channels, *self.image_shape), axes="[B, C, H, W]")
         features = images if self.stem is None else self.stem(images)
         tokens = features.flatten(2).transpose(1, 2)
         if self.to_features is not None:

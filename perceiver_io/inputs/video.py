@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from perceiver_io.checks import check_shape
+from perceiver_io.checks import check_signal
 from perceiver_io.inputs.adapter import InputAdapter, append_positions
 from perceiver_io.position import FourierPositions
 
@@ -60,5 +60,5 @@ class VideoInputs(InputAdapter):
             ValueError: if the video has another shape.
         """
         num_frames, height, width = self.video_shape
-        check_shape("video", video, (None, num_frames, self.video_channels, height, width), axes="[B, T, C, H, W]")
+        check_signal("video", video, (None, num_frames, self.video_channels, height, width), axes="[B, T, C, H, W]")
         return append_positions(space_to_depth(video, self.block_size), self.positions())

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perceiver_io.checks import check_shape
+from perceiver_io.checks import check_signal
 from perceiver_io.inputs import FlowInputs
 from perceiver_io.model import PerceiverIO
 from perceiver_io.queries import input_queries
@@ -92,8 +92,8 @@ class OpticalFlow(Task):
 
         Args:
             frames: ``[B, 2, 3, H, W]``, colours from -1 to 1.
-            input_mask: ``[B, H W]`` bool, True = real: the pixels that the latents read, row by row. Every pixel gets
-                a flow.
+            input_mask: ``[B, H W]`` bool, True = real: the tokens that the latents read, row by row. Every pixel gets
+                a flow, asked for by its own token; tokens hold their neighbours' colours too, so these must be finite.
 
         Raises:
             ValueError: if a shape or dtype is not the expected one.
@@ -119,7 +119,7 @@ class OpticalFlow(Task):
         Raises:
             ValueError: if a shape or number is not the expected one.
         """
-        check_shape("frames", frames, (None, 2, 3, None, None), axes="[B, frames, C, H, W]")
+        check_signal("frames", frames, (None, 2, 3, None, None), axes="[B, frames, C, H, W]")
         crop_height, crop_width = self.config.image_shape
         if not 0 <= min_overlap < min(crop_height, crop_width) or crops_per_pass < 1:
             raise ValueError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
-from agent.distributions import ComponentDistribution, GaussianDistribution
+from agent.distributions import ComponentDistribution, GaussianDistribution, MaskedCategorical
 from agent.interface import ActionSpec
 
 SIZES = (3, 4, 5)
@@ -139,6 +139,17 @@ def test_one_legal_choice_is_certain_and_gradients_stay_finite(dtype: torch.dtyp
         assert torch.equal(result, torch.zeros_like(result))
     (gradient,) = torch.autograd.grad(sum(result.sum() for result in results), logits)
     assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.0, 65536.0])
+def test_the_gradient_of_the_entropy_grows_with_its_weight(weight: float) -> None:
+    logits, mask = random_logits(9).requires_grad_(), random_mask()
+    for distribution in (ComponentDistribution(logits, mask, TYPED), MaskedCategorical(logits, mask, name="function")):
+        entropy = distribution.entropy().sum()
+        (gradient,) = torch.autograd.grad(entropy, logits, retain_graph=True)
+        (weighted,) = torch.autograd.grad(weight * entropy, logits)
+        torch.testing.assert_close(weighted, weight * gradient)
+        assert (gradient[~mask] == 0).all()
 
 
 def test_masked_logits_get_no_gradient() -> None:

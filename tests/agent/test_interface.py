@@ -58,6 +58,7 @@ def test_spec_of_plain_action_spaces(
         (games.vector_space(), spaces.MultiBinary(3), "expected a Discrete, MultiDiscrete, Box or UnitActionSpace"),
         (games.vector_space(), spaces.MultiDiscrete([[2, 3]]), "expected a Discrete, MultiDiscrete, Box"),
         (games.vector_space(), spaces.Discrete(3, start=1), "count from 0"),
+        (games.vector_space(), spaces.MultiDiscrete([3, 2], start=[0, 1]), "count from 0"),
         (games.vector_space(), games.unit_action_space(), "unit actions need entities"),
         (spaces.Box(-1, 1, (3,)), DISCRETE, "expected a Dict observation space"),
         (spaces.Dict({"camera": spaces.Box(-1, 1, (3,))}), DISCRETE, r"unknown observation keys \['camera'\]"),
@@ -133,6 +134,14 @@ def test_holes_in_the_entity_list_are_an_error() -> None:
     observation = games.random_observation(games.unit_observation_space(), np.random.default_rng(2), [3, 2])
     observation[ENTITY_MASK][1] = [1, 0, 1, 0, 0, 0]
     with pytest.raises(ValueError, match="padding before one"):
+        pack_observation(observation, games.unit_game())
+
+
+@pytest.mark.parametrize("key", ["scalars", "planes", "entity_mask"])
+def test_what_the_spec_has_must_be_there(key: str) -> None:
+    observation = games.random_observation(games.unit_observation_space(), np.random.default_rng(0), [2, 3])
+    del observation[key]
+    with pytest.raises(ValueError, match=rf"expected the observation keys \['{key}'\] too, got \['action_mask'"):
         pack_observation(observation, games.unit_game())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,9 @@ def test_costs_of_an_agent_are_those_of_its_parts(costs: ModuleType) -> None:
     assert found["parameters"] == sum(parameter.numel() for parameter in agent.parameters())
     assert found["encoder_parameters"] == sum(parameter.numel() for parameter in agent.torso.parameters())
     assert 0 < found["torso_flops"] < found["flops"]
+    transformer = dataclasses.replace(config, torso="transformer")
+    counted = sum(parameter.numel() for parameter in Agent(spec, transformer).torso.baseline.parameters())
+    assert costs.encoder_parameters(transformer) == counted, "not what merges the queries"
     act = costs.acting_step(spec, config, packed)
     assert act().action.shape == (len(action), 3)
     speeds: dict[str, Any] = costs.steps_per_second({"one": act}, size=3, seconds=0.0)

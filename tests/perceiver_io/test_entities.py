@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -102,11 +103,40 @@ def test_an_entity_reaches_every_other_embedding_of_its_list_and_no_other_list()
         (torch.zeros(2, 9, 11), torch.ones(2, 9, dtype=torch.bool), "entities: expected 12 channels .* got 11"),
         (torch.zeros(2, 9, 12), torch.ones(2, 9, dtype=torch.int8), "entity_mask: expected dtype torch.bool"),
         (torch.zeros(2, 9, 12), torch.ones(9, 2, dtype=torch.bool), r"entity_mask: expected shape \[2, 9\]"),
+        (torch.zeros(2, 9, 12), np.ones((2, 9), bool), "entity_mask: expected a bool tensor .* got ndarray"),
+        (torch.zeros(2, 9, 12).double(), None, r"entities: expected torch.float32, .* pass entities.to\(torch.float32"),
+        (torch.zeros(2, 9, 12).long(), None, "entities: expected a floating point dtype, got torch.int64"),
     ],
 )
 def test_bad_tensors(entities, entity_mask, message):
     with pytest.raises(ValueError, match=message):
         make().float()(entities, entity_mask)
+
+
+def test_without_a_mask_all_entities_are_real():
+    torso, (entities, entity_mask) = make(), batch()
+    expected = torso(entities.nan_to_num(), torch.ones_like(entity_mask))
+    torch.testing.assert_close(tuple(torso(entities.nan_to_num())), tuple(expected))
+    assert not torso(entities[:, :0]).pooled.any()
+
+
+def test_the_mean_of_many_large_embeddings_is_finite_in_half_precision():
+    torso = EntityTorso(EntityTorsoConfig(entity_channels=4, output_channels=4, num_latents=2, latent_channels=8))
+    torch.nn.init.constant_(torso.perceiver_io.decoder.output.bias, 1000.0)
+    pooled = torso.half()(torch.zeros(1, 300, 4).half()).pooled
+    torch.testing.assert_close(pooled, torch.full((1, 4), 1000.0).half(), rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_layers": 0}, "num_layers: expected at least 1, got 0"),
+        ({"num_latents": 32.0}, "num_latents: expected an integer, got 32.0"),
+    ],
+)
+def test_bad_sizes_are_named_as_the_user_gave_them(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EntityTorsoConfig(entity_channels=12, **settings)
 
 
 def test_bad_configuration_names_the_size():

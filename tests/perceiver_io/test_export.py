@@ -175,3 +175,13 @@ def test_onnx_perceiver_runs_at_sizes_not_seen(tmp_path):
             expected = model(*arguments)
         feed = {name: tensor.numpy() for name, tensor in zip(names, arguments, strict=True)}
         torch.testing.assert_close(torch.from_numpy(session.run(None, feed)[0]), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit.trace.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_traced_torso_heeds_other_masks(kind):
+    torso = make_torso(kind)
+    entities, entity_mask = batch(3, 40)
+    traced = torch.jit.trace(torso, (entities.nan_to_num(), torch.ones_like(entity_mask)), check_trace=False)
+    with torch.no_grad():
+        torch.testing.assert_close(tuple(traced(entities, entity_mask)), tuple(torso(entities, entity_mask)))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.utils.flop_counter import FlopCounterMode
 
-from perceiver_io import MLP, inference
+from perceiver_io import MLP, EntityTorsoKind, entity_torso, inference
 from perceiver_io.blocks import add_mlp
 
 ROWS = (1, 255, 256, 1024, 2500)
@@ -104,6 +108,77 @@ def test_norm_and_residual_go_with_the_perceptron(rows: int, monkeypatch: pytest
     with torch.no_grad():
         torch.testing.assert_close(add_mlp(inputs, norm, mlp), expected, rtol=1e-5, atol=1e-5)
     assert len(calls) == (rows >= 256)
+
+
+class Adapted(nn.Module):
+    """A linear map with something learnt beside it, as adapters wrap it: it shows the weights of what is inside."""
+
+    def __init__(self, inside: nn.Linear) -> None:
+        super().__init__()
+        self.inside = inside
+
+    @property
+    def weight(self) -> Tensor:
+        return self.inside.weight
+
+    @property
+    def bias(self) -> Tensor:
+        return self.inside.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = 2.0 * self.inside(inputs)
+        return outputs
+
+
+@pytest.mark.parametrize("name", ["to_hidden", "to_output"])
+def test_wrapped_maps_are_called(name: str) -> None:
+    norm, mlp = nn.LayerNorm(4), MLP(channels=4, widening_factor=2)
+    setattr(mlp, name, Adapted(getattr(mlp, name)))
+    inputs = torch.randn(300, 4)
+    expected = (mlp(inputs), add_mlp(inputs, norm, mlp))
+    with torch.no_grad():
+        torch.testing.assert_close((mlp(inputs), add_mlp(inputs, norm, mlp)), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.ao.quantization.*:DeprecationWarning", "ignore:.*quantize_per_tensor")
+@pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
+def test_quantised_torsos_run(kind: EntityTorsoKind) -> None:
+    torso = entity_torso(kind, entity_channels=16, output_channels=8).eval()
+    quantised = torch.ao.quantization.quantize_dynamic(torso, {nn.Linear}, dtype=torch.qint8)
+    entities = torch.randn(4, 100, 16)
+    with torch.no_grad():
+        expected, found = (model(entities).entity_embeddings for model in (torso, quantised))
+    assert (found - expected).norm() < 0.1 * expected.norm()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@pytest.mark.parametrize("rows", [100, 300])
+def test_forward_gradients_are_those_of_the_backward_pass(rows: int) -> None:
+    mlp = MLP(channels=4, widening_factor=2).requires_grad_(False)
+    inputs, direction = torch.randn(2, rows, 4).unbind()
+    _, expected = torch.autograd.functional.jvp(mlp, inputs, direction)
+    torch.testing.assert_close(torch.func.jvp(mlp, (inputs,), (direction,))[1], expected)
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(mlp(forward_ad.make_dual(inputs, direction))).tangent
+    torch.testing.assert_close(tangent, expected)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+@pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
+def test_torsos_run_as_an_ensemble(kind: EntityTorsoKind) -> None:
+    torsos = [entity_torso(kind, entity_channels=16, output_channels=8).eval() for _ in range(3)]
+    weights = torch.func.stack_module_state(torsos)
+    entities, mask = torch.randn(4, 100, 16), torch.rand(4, 100) < 0.7
+
+    def embed(*weights: dict[str, Tensor]) -> Tensor:
+        embeddings: Tensor = torch.func.functional_call(torsos[0], weights, (entities, mask)).entity_embeddings
+        return embeddings
+
+    for with_gradients in (True, False):
+        with torch.set_grad_enabled(with_gradients):
+            found = torch.vmap(embed)(*weights)
+            expected = torch.stack([torso(entities, mask).entity_embeddings for torso in torsos])
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["norm", "mlp"])

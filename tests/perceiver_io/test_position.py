@@ -54,8 +54,9 @@ def test_learned_positions():
     [
         (lambda: FourierPositions(()), "positive"),
         (lambda: FourierPositions((4, 0)), r"\(4, 0\)"),
-        (lambda: FourierPositions((4,), num_bands=0), "positive"),
-        (lambda: FourierPositions((4,), max_resolution=(4, 4)), "expected 1 positive sizes"),
+        (lambda: FourierPositions((4,), num_bands=0), "num_bands: expected at least 1, got 0"),
+        (lambda: FourierPositions(16), "index_shape: expected positive sizes, .* got 16"),
+        (lambda: FourierPositions((4,), max_resolution=(4, 4)), "expected 1 sizes"),
         (lambda: FourierPositions((4, 4)).encode(torch.zeros(3, 1)), r"\[\.\.\., 2\].*\[3, 1\]"),
         (lambda: LearnedPositions(0, 4), "positive"),
     ],

@@ -74,11 +74,18 @@ def test_decoding_in_chunks_changes_nothing(chunk_size):
     torch.testing.assert_close(pieces, whole, atol=1e-12, rtol=1e-12)
 
 
+@pytest.mark.parametrize("index", [-1, 6])
+def test_there_is_no_output_beyond_the_last(index):
+    with pytest.raises(IndexError, match=f"indices: expected 0 to 5, got {index}"):
+        FourierQueries((2, 3))(torch.tensor([0, index]))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: FourierQueries(()), "expected positive sizes"),
-        (lambda: FourierQueries((3,), max_resolution=(3, 3)), r"\(3,\) and \(3, 3\)"),
+        (lambda: FourierQueries(16), r"output_shape: expected positive sizes, .* such as \(16,\), got 16"),
+        (lambda: FourierQueries((3,), max_resolution=(3, 3)), r"max_resolution: expected 1 sizes, .*\(3, 3\)"),
         (lambda: MultimodalQueries({"a": LearnedQueries(1, 2)})("b"), r"expected one of \['a'\], got 'b'"),
         (lambda: random_indices(3, 4), "from 0 to num_outputs = 3, got 4"),
         (lambda: decode_in_chunks(lambda indices: indices, 4, 0), "got 4 and 0"),

@@ -179,13 +179,16 @@ def test_whole_modalities_are_hidden_at_random_in_training_only():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: TextInputs(10, 4, 2)(torch.zeros(1, 2)), "token_ids: expected an integer dtype, got torch.float32"),
+        (
+            lambda: TextInputs(10, 4, 2)(torch.zeros(1, 2)),
+            "token_ids: expected dtype torch.int64 or torch.int32, got torch.float32",
+        ),
         (lambda: TextInputs(10, 4, 2)(torch.zeros(2).long()), r"token_ids: expected 2 axes, got \[2\]"),
         (lambda: TextInputs(10, 4, 2)(torch.zeros(1, 5).long()), "at most 4 tokens, got 5"),
         (lambda: ImageInputs((4, 4))(torch.zeros(1, 3, 4, 5)), r"images: .* = \[\*, 3, 4, 4\], got \[1, 3, 4, 5\]"),
         (lambda: ImageInputs((4, 4), features="dct"), "features: .*'dct'"),
         (lambda: ImageInputs((4, 4), positions="sine"), "positions: .*'sine'"),
-        (lambda: ImageInputs((4, 9), features="conv"), "7 or more"),
+        (lambda: ImageInputs((4, 9), features="conv"), "5 or more"),
         (lambda: FlowInputs((4, 4))(torch.zeros(1, 3, 4, 4)), "frames: expected shape"),
         (lambda: VideoInputs((2, 6, 8)), "expected a divisor of height and width = 6 and 8, got 4"),
         (lambda: VideoInputs((2, 4, 8))(torch.zeros(1, 3, 3, 4, 8)), "video: expected shape"),

@@ -138,7 +138,7 @@ def test_learns_from_subsampled_outputs_and_loads_back(tmp_path):
     [
         (lambda: tiny()(), "inputs: expected some of"),
         (lambda: tiny()(torch.zeros(2, 11)), "audio: expected shape"),
-        (lambda: tiny()(torch.zeros(2, 12), video_indices=torch.zeros(3)), "video_indices: expected an integer dtype"),
+        (lambda: tiny()(torch.zeros(2, 12), video_indices=torch.zeros(3)), "video_indices: expected dtype torch.int64"),
         (lambda: tiny().reconstruct(torch.zeros(2, 12), chunk_size=0), "chunk_size must be positive"),
         (lambda: tiny(block_size=4), "divisor of height and width = 4 and 6, got 4"),
         (lambda: tiny(audio_mask_probability=2.0), "'audio': 2.0"),

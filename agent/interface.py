@@ -92,15 +92,19 @@ def pack_observation(
                 "expected real entities in the first slots, got padding before one; sort them by entity_mask"
             )
         entity_counts = mask.sum(1)
-        keys = _ENTITY_KEYS if spec.action.function_call is None else (*_ENTITY_KEYS, layout.ENTITY_CLASSES)
-        entity = {key: observation[key][mask] for key in keys}
+        entity = {key: observation[key][mask] for key in _entity_keys(spec)}
     decision_counts, decision = _pack_decisions(observation, spec, decides)
     return PackedObservation(sample, entity_counts, entity, decision_counts, decision)
 
 
+def _entity_keys(spec: AgentSpec) -> tuple[str, ...]:
+    return _ENTITY_KEYS if spec.action.function_call is None else (*_ENTITY_KEYS, layout.ENTITY_CLASSES)
+
+
 def _check_keys(observation: Mapping[str, Array], spec: AgentSpec) -> None:
-    has = {layout.SCALARS: spec.num_scalars, layout.PLANES: spec.plane_shape, layout.ENTITY_MASK: spec.entities}
-    missing = [key for key, wanted in has.items() if wanted and key not in observation]
+    expected = [*([layout.SCALARS] if spec.num_scalars else []), *([layout.PLANES] if spec.plane_shape else [])]
+    expected += [] if spec.entities is None else [layout.ENTITY_MASK, *_entity_keys(spec)]
+    missing = [key for key in expected if key not in observation]
     if missing:
         raise ValueError(f"expected the observation keys {missing} too, got {sorted(observation)}")
 

@@ -8,6 +8,7 @@ Only files are read: a run that is not complete gives a page of what there is, w
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -186,8 +187,9 @@ def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]
 
 
 def _held_out(figures: Sequence[Mapping[str, float]]) -> list[str]:
-    accuracy, of_orders, entropy = (statistics.fmean(of[key] for of in figures) for key in _HELD_OUT)
-    return [f"{100 * accuracy:.1f}", f"{100 * of_orders:.1f}", f"{entropy:.3f}"]
+    """Return the means over seeds; older trainings were not measured on orders alone."""
+    accuracy, of_orders, entropy = (statistics.fmean(of.get(key, math.nan) for of in figures) for key in _HELD_OUT)
+    return [f"{100 * accuracy:.1f}", "" if math.isnan(of_orders) else f"{100 * of_orders:.1f}", f"{entropy:.3f}"]
 
 
 def _cost_row(name: str, costs: dict[str, float]) -> list[str]:
@@ -208,10 +210,12 @@ def _ablations(results: Results) -> list[str]:
         for text, with_it, without in ABLATION_PAIRS:
             pair = results.pair(game_map, with_it, without)
             if pair is not None:
-                accuracy = difference_over_seeds(*([of["order_accuracy"] for of in side.held_out] for side in pair))
+                measured = [[of["order_accuracy"] for of in side.held_out if "order_accuracy" in of] for side in pair]
+                complete = all(len(of_side) == len(pair[0].seeds) for of_side in measured)
+                accuracy = difference_over_seeds(*measured).percent() if complete else ""
                 found = difference_of(*pair)
-                figures = (found.over_seeds, found.over_games, accuracy)
-                rows.append((game_map, text, str(len(pair[0].seeds)), *(figure.percent() for figure in figures)))
+                figures = (found.over_seeds.percent(), found.over_games.percent(), accuracy)
+                rows.append((game_map, text, str(len(pair[0].seeds)), *figures))
     if not rows:
         names = ", ".join((*LATENTS, *ABLATIONS))
         return ["## Ablations", "", *paragraph(f"Not run yet: {names}. The command below runs them.")]

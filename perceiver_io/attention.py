@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perceiver_io import inference
+from perceiver_io.execution import has_forward_gradients, is_exporting
 from perceiver_io.folded_attention import folding_pays, read_few_inputs, read_with_few_queries
-from perceiver_io.rows import RowLayout, is_exporting
+from perceiver_io.rows import RowLayout
 
 Activation = Literal["gelu_tanh", "gelu"]
 
@@ -49,12 +50,14 @@ def multi_head_attention(
 
 
 def _fused_kernel_is_slow(queries: Tensor, keys: Tensor) -> bool:
-    """Return whether plain products beat the fused kernel: only on a CPU, and only where there is a backward pass.
+    """Return whether plain products beat the fused kernel: only on a CPU, and only where gradients are asked for.
 
     That kernel's backward pass is slow for tiny matrices, and very slow in bfloat16 (17 times at 256 x 256). Empty
     axes also go without it.
     """
     if queries.numel() == 0 or keys.numel() == 0:
+        return True
+    if not torch.compiler.is_compiling() and has_forward_gradients():
         return True
     if keys.device.type != "cpu" or not (torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad)):
         return False

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.amp import is_autocast_available
 
 
-def check_tokens(
-    name: str, tokens: Tensor, *, channels: int, ranks: tuple[int, ...] = (3,), like: Tensor | None = None
-) -> None:
-    """Raise ValueError unless ``tokens`` is floating point, of an allowed rank, with ``channels`` in the last axis.
-
-    Without autocast, it must have the dtype of ``like``, a parameter, too.
-    """
+def check_tokens(name: str, tokens: Tensor, *, channels: int, ranks: tuple[int, ...] = (3,)) -> None:
+    """Raise ValueError unless ``tokens`` is floating point, of an allowed rank, with ``channels`` in the last axis."""
     expected = " or ".join(("[B, L, C]" if rank == 3 else "[L, C]") for rank in ranks)
     if tokens.dim() not in ranks:
         raise ValueError(f"{name}: expected shape {expected} with C = {channels}, got {list(tokens.shape)}")
@@ -24,10 +20,16 @@ def check_tokens(
             f"{list(tokens.shape)}); project {name} first or change the configuration"
         )
     check_floating(name, tokens)
-    if like is not None and tokens.dtype != like.dtype and not torch.is_autocast_enabled(tokens.device.type):
-        raise ValueError(
-            f"{name}: expected {like.dtype}, the dtype of the model, got {tokens.dtype}; pass {name}.to({like.dtype})"
-        )
+
+
+def check_dtype(name: str, tokens: Tensor, *, like: Tensor) -> None:
+    """Raise ValueError unless ``tokens`` has the dtype of ``like``, a parameter of the model, or autocast is on."""
+    kind = tokens.device.type
+    if tokens.dtype == like.dtype or (is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return
+    raise ValueError(
+        f"{name}: expected {like.dtype}, the dtype of the model, got {tokens.dtype}; pass {name}.to({like.dtype})"
+    )
 
 
 def check_floating(name: str, tensor: Tensor) -> None:
@@ -59,7 +61,7 @@ def check_signal(name: str, signal: Tensor, shape: Sequence[int | None], *, axes
 
 def check_resolution(name: str, resolution: Sequence[int]) -> None:
     """Raise ValueError unless ``resolution`` is a sequence of positive sizes, one for each dimension."""
-    if not isinstance(resolution, Sequence) or len(resolution) == 0 or min(resolution) < 1:
+    if not hasattr(resolution, "__len__") or len(resolution) == 0 or min(resolution) < 1:
         raise ValueError(f"{name}: expected positive sizes, one for each dimension, such as (16,), got {resolution}")
 
 

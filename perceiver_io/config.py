@@ -155,11 +155,11 @@ def check_sizes(settings: Any) -> None:
     """Raise ValueError unless every size of the settings, and of their tuples, is an integer of at least 1."""
     for field in fields(settings):
         value = getattr(settings, field.name)
-        sizes = value if isinstance(value, tuple) else (value,)
-        is_size, is_shape = str(field.type) in ("int", "int | None"), str(field.type).startswith("tuple[int")
-        if is_shape and value is not None and len(sizes) != str(field.type).count("int"):
-            raise ValueError(f"{field.name}: expected {field.type}, got {value}")
-        if (is_size or is_shape) and not all(size is None or isinstance(size, Integral) for size in sizes):
-            raise ValueError(f"{field.name}: expected {'integers' if is_shape else 'an integer'}, got {value}")
-        if any(isinstance(size, int) and not isinstance(size, bool) and size < 1 for size in sizes):
+        sizes = value if isinstance(value, tuple | list) else (value,)
+        expected = str(field.type).removesuffix(" | None")
+        if value is not None and expected == "tuple[int, int]" and len(sizes) != 2:
+            raise ValueError(f"{field.name}: expected two sizes, got {value}")
+        if value is not None and "int" in expected and not all(isinstance(size, Integral) for size in sizes):
+            raise ValueError(f"{field.name}: expected {expected}, got {value}")
+        if any(isinstance(size, Integral) and not isinstance(size, bool) and size < 1 for size in sizes):
             raise ValueError(f"{field.name}: expected at least 1, got {value}")

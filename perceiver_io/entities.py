@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor, nn
 
 from perceiver_io.attention import Activation
-from perceiver_io.checks import check_mask, check_tokens
+from perceiver_io.checks import check_dtype, check_mask, check_tokens
 from perceiver_io.config import PerceiverIOConfig, check_sizes
 from perceiver_io.model import PerceiverIO
 from perceiver_io.rows import RowLayout, mean_of
@@ -122,8 +122,7 @@ class EntityModel(nn.Module):
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        like = next(self.parameters(), None)
-        check_tokens("entities", entities, channels=self.config.entity_channels, like=like)
+        check_tokens("entities", entities, channels=self.config.entity_channels)
         batch_size, length = entities.shape[:2]
         check_mask("entity_mask", entity_mask, shape=(batch_size, length), of="entities")
         layout = RowLayout.from_mask(batch_size, length, entity_mask, skip_padding=self.config.skip_padding)
@@ -159,5 +158,6 @@ class EntityTorso(EntityModel):
 
     def embed_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
         """Return what the entities read from the latents, rows ``[R, O]``, and the latents ``[B, N, D]``."""
+        check_dtype("entities", rows, like=self.perceiver_io.encoder.latents)
         latents = self.perceiver_io.encoder.encode_rows(rows, layout)
         return self.perceiver_io.decoder.decode_rows(latents, rows, layout), latents

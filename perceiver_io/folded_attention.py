@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceiver_io.inference import is_transformed
+from perceiver_io.execution import is_transformed
 from perceiver_io.rows import RowLayout
 
 # Rows of a list, in the mean, from which on its own product repays its call.

@@ -12,11 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn import functional as F
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from perceiver_io.rows import is_recorded
+from perceiver_io.execution import is_plain
 
 # Rows at a time: of 512 to 4096 the fastest at 256 channels, hidden 1024.
 CHUNK_ROWS = 1024
@@ -31,7 +29,7 @@ def worthwhile(inputs: Tensor, *modules: nn.Module) -> bool:
         modules: the linear maps and the norm that are passed over.
     """
     # Tracers and counters of operations are shown the usual ones.
-    if is_recorded() or is_in_torch_dispatch_mode() or is_transformed():
+    if not is_plain():
         return False
     tensors = [inputs, *(parameter for module in modules for parameter in module.parameters(recurse=False))]
     return (
@@ -52,11 +50,6 @@ def is_hooked(module: nn.Module) -> bool:
     """Return whether something is called with a module that is passed over."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(hooks)
-
-
-def is_transformed() -> bool:
-    """Return whether vmap, jvp or another transform is at work: products into a given tensor are unknown to them."""
-    return forward_ad._current_level >= 0 or bool(torch._C._are_functorch_transforms_active())
 
 
 def _is_plain(module: nn.Module) -> bool:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from perceiver_io.attention import init_linear_, truncated_normal_parameter
 from perceiver_io.blocks import CrossAttentionBlock, SelfAttentionBlock
-from perceiver_io.checks import check_mask, check_tokens
+from perceiver_io.checks import check_dtype, check_mask, check_tokens
 from perceiver_io.config import PerceiverIOConfig
 from perceiver_io.rows import RowLayout
 
@@ -55,7 +55,8 @@ class PerceiverEncoder(nn.Module):
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        check_tokens("inputs", inputs, channels=self.config.input_channels, like=self.latents)
+        check_tokens("inputs", inputs, channels=self.config.input_channels)
+        check_dtype("inputs", inputs, like=self.latents)
         batch_size, length = inputs.shape[:2]
         check_mask("input_mask", input_mask, shape=(batch_size, length), of="inputs")
         layout = RowLayout.from_mask(batch_size, length, input_mask, skip_padding=self.config.skip_padding)
@@ -131,9 +132,8 @@ class PerceiverDecoder(nn.Module):
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        like = self.cross_attention.mlp_norm.weight
-        check_tokens("latents", latents, channels=self.config.latent_channels, like=like)
-        check_tokens("queries", queries, channels=self.config.query_channels, ranks=(3, 2), like=like)
+        check_tokens("latents", latents, channels=self.config.latent_channels)
+        check_tokens("queries", queries, channels=self.config.query_channels, ranks=(3, 2))
         batch_size, num_queries, shared = latents.shape[0], queries.shape[-2], queries.dim() == 2
         if not shared and queries.shape[0] != batch_size:
             raise ValueError(

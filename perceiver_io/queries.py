@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from perceiver_io.attention import truncated_normal_parameter
 from perceiver_io.checks import check_resolution
+from perceiver_io.execution import is_plain
 from perceiver_io.position import FourierFeatures, LearnedPositions
-from perceiver_io.rows import is_recorded
 
 
 class OutputQueries(nn.Module):
@@ -86,7 +86,7 @@ class FourierQueries(OutputQueries):
         """
         if indices is None:
             indices = torch.arange(self.num_outputs)
-        elif indices.device.type == "cpu" and not is_recorded():
+        elif indices.device.type == "cpu" and is_plain():
             _check_range(indices, self.num_outputs)
         indices = indices.to(self.like.device)
         coordinates = torch.unravel_index(indices, self.output_shape)

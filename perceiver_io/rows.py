@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from perceiver_io.execution import is_recorded
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowLayout:
@@ -135,16 +137,6 @@ def mean_of(padded: Tensor, number: Tensor | int) -> Tensor:
     """Return the sum of ``[B, L, C]`` over L by a number, ``[B, 1]`` or one for all: at least float32 inside."""
     total = padded.sum(dim=1, dtype=torch.promote_types(padded.dtype, torch.float32))
     return (total / number).to(padded.dtype)
-
-
-def is_recorded() -> bool:
-    """Return whether what is done now becomes a graph for other data: compiled, exported or traced."""
-    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
-
-
-def is_exporting() -> bool:
-    """Return whether torch.export traces one graph for all sizes; before torch 2.7, compiling counts too."""
-    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())
 
 
 def _gather(padded: Tensor, index: Tensor | None) -> Tensor:

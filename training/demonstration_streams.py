@@ -111,7 +111,12 @@ class DemonstrationStreams:
     def state_dict(self) -> dict[str, Any]:
         """Return where the streams are."""
         positions = [(stream.place, stream.next_step) for stream in self._streams]
-        return {"positions": positions, "next_place": self._next_place, "order": self._order()}
+        return {
+            "positions": positions,
+            "next_place": self._next_place,
+            "order": self._order(),
+            "wait_weight": self._wait_weight,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken.
@@ -124,16 +129,21 @@ class DemonstrationStreams:
                 f"{len(state['positions'])} games were read side by side, expected {self.num_streams}: go on with the "
                 "same number of streams, or begin a new run"
             )
-        if (order := state.get("order")) != self._order():
+        if state.get("order", self._order()) != self._order():
             raise ValueError(
-                f"the steps were read with seed, share and weight of waits {order}, expected {self._order()}: "
+                f"the steps were read with seed and share of waits {state['order']}, expected {self._order()}: "
                 "go on with the same, or begin a new run"
+            )
+        if (weight := state.get("wait_weight", self._wait_weight)) != self._wait_weight:
+            raise ValueError(
+                f"waits counted {weight}, expected {self._wait_weight}, and losses would not compare: go on with the "
+                "same, or begin a new run"
             )
         self._streams = [_Stream(number, *position) for number, position in enumerate(state["positions"])]
         self._next_place = int(state["next_place"])
 
     def _order(self) -> list[float | None]:
-        return [self._seed, self._wait_share, self._wait_weight]
+        return [self._seed, self._wait_share]
 
     def _take(self, stream: _Stream) -> list[_Piece]:
         """Return the stream's next steps, in pieces of one game each."""

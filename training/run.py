@@ -264,7 +264,8 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()  # not every device that torch knows is there, or holds numbers
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"no device {name!r} to compute on: expected cpu, cuda, cuda:1, ... or auto") from error
+        cause = str(error).partition("\n")[0]
+        raise ValueError(f"cannot compute on {name!r}, expected cpu, cuda, cuda:1, ... or auto: {cause}") from error
     return device
 
 

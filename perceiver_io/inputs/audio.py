@@ -36,7 +36,7 @@ class AudioInputs(InputAdapter):
         """Return ``[B, M, num_channels]`` of samples ``[B, num_samples]``.
 
         Raises:
-            ValueError: if the audio has another shape.
+            ValueError: if the audio has another shape, or the dtype is not floating point.
         """
         check_signal("audio", audio, (None, self.num_samples), axes="[B, samples]")
         return append_positions(audio.unflatten(1, (self.num_tokens, -1)), self.positions())

@@ -50,7 +50,7 @@ class FlowInputs(InputAdapter):
         """Return ``[B, H W, num_channels]`` of frames ``[B, 2, 3, H, W]``.
 
         Raises:
-            ValueError: if the frames have another shape.
+            ValueError: if the frames have another shape, or the dtype is not floating point.
         """
         check_signal("frames", frames, (None, 2, FRAME_CHANNELS, *self.image_shape), axes="[B, frames, C, H, W]")
         return append_positions(self.to_features(flow_patches(frames)), self.positions())

@@ -101,7 +101,7 @@ class ImageInputs(InputAdapter):
         """Return ``[B, M, num_channels]`` of images ``[B, image_channels, H, W]``, rows of the image one by one.
 
         Raises:
-            ValueError: if the images have another shape.
+            ValueError: if the images have another shape, or the dtype is not floating point.
         """
         check_signal("images", images, (None, self.image_channels, *self.image_shape), axes="[B, C, H, W]")
         features = images if self.stem is None else self.stem(images)

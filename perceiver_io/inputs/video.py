@@ -57,7 +57,7 @@ class VideoInputs(InputAdapter):
         """Return ``[B, M, num_channels]`` of a video ``[B, T, video_channels, H, W]``.
 
         Raises:
-            ValueError: if the video has another shape.
+            ValueError: if the video has another shape, or the dtype is not floating point.
         """
         num_frames, height, width = self.video_shape
         check_signal("video", video, (None, num_frames, self.video_channels, height, width), axes="[B, T, C, H, W]")

@@ -137,7 +137,7 @@ def test_holes_in_the_entity_list_are_an_error() -> None:
         pack_observation(observation, games.unit_game())
 
 
-@pytest.mark.parametrize("key", ["scalars", "planes", "entity_mask"])
+@pytest.mark.parametrize("key", ["scalars", "planes", "entity_mask", "entity_values"])
 def test_what_the_spec_has_must_be_there(key: str) -> None:
     observation = games.random_observation(games.unit_observation_space(), np.random.default_rng(0), [2, 3])
     del observation[key]

@@ -120,6 +120,18 @@ def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType,
     assert "| small | 32 latents against 8 | 3 | 0.0 (-2.5 to 2.5) |" in text
 
 
+def test_what_was_not_measured_is_left_blank(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62], "perceiver_8": [61, 61]})
+    for file in tmp_path.glob("cells/small/perceiver_8/*/cell.json"):
+        cell = json.loads(file.read_text())
+        del cell["held_out"]["order_accuracy"]
+        file.write_text(json.dumps(cell))
+    text = report.page(report.read_results(tmp_path))
+    assert "| 50.0 |  | 1.250 |" in text
+    row = next(line for line in text.splitlines() if line.startswith("| small | 32 latents against 8 |"))
+    assert row.endswith("|  |")
+
+
 def test_a_difference_leaves_out_seeds_that_one_side_lacks(
     report: ModuleType, plan: ModuleType, tmp_path: Path
 ) -> None:

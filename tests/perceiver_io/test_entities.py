@@ -1,8 +1,10 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
-from perceiver_io import EntityTorso, EntityTorsoConfig, EntityTorsoOutput
+from perceiver_io import EntityTorso, EntityTorsoConfig, EntityTorsoKind, EntityTorsoOutput, entity_torso
 
 
 def make(**settings) -> EntityTorso:
@@ -131,7 +133,7 @@ def test_the_mean_of_many_large_embeddings_is_finite_in_half_precision():
     ("settings", "message"),
     [
         ({"num_layers": 0}, "num_layers: expected at least 1, got 0"),
-        ({"num_latents": 32.0}, "num_latents: expected an integer, got 32.0"),
+        ({"num_latents": 32.0}, "num_latents: expected int, got 32.0"),
     ],
 )
 def test_bad_sizes_are_named_as_the_user_gave_them(settings, message):
@@ -150,3 +152,14 @@ def test_static_shapes_export_as_one_graph():
     with torch.no_grad():
         exported = torch.export.export(torso, (entities, entity_mask)).module()
     torch.testing.assert_close(tuple(exported(entities, entity_mask)), tuple(torso(entities, entity_mask)))
+
+
+@pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
+def test_norms_may_keep_their_precision(kind):
+    torso = entity_torso(kind, entity_channels=16, output_channels=8).bfloat16()
+    for module in torso.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.float()
+    embeddings = torso(torch.randn(2, 9, 16).bfloat16(), torch.ones(2, 9, dtype=torch.bool)).entity_embeddings
+    assert embeddings.dtype == torch.bfloat16
+    assert embeddings.isfinite().all()

@@ -163,6 +163,22 @@ def test_forward_gradients_are_those_of_the_backward_pass(rows: int) -> None:
     torch.testing.assert_close(tangent, expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
+def test_torsos_have_forward_gradients(kind: EntityTorsoKind) -> None:
+    torso = entity_torso(kind, entity_channels=16, output_channels=8, skip_padding=False).double()
+    entities, direction = torch.randn(2, 3, 40, 16, dtype=torch.float64).unbind()
+    mask = torch.rand(3, 40) < 0.7
+
+    def total(entities: Tensor) -> Tensor:
+        embeddings: Tensor = torso(entities, mask).entity_embeddings
+        return embeddings.square().sum()
+
+    (gradient,) = torch.autograd.grad(total(entities.requires_grad_()), entities)
+    _, found = torch.func.jvp(total, (entities.detach(),), (direction,))
+    torch.testing.assert_close(found, (gradient * direction).sum())
+
+
 @pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
 @pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
 def test_torsos_run_as_an_ensemble(kind: EntityTorsoKind) -> None:

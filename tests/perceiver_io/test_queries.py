@@ -74,6 +74,11 @@ def test_decoding_in_chunks_changes_nothing(chunk_size):
     torch.testing.assert_close(pieces, whole, atol=1e-12, rtol=1e-12)
 
 
+def test_the_queries_of_many_draws_at_once():
+    queries, indices = FourierQueries((2, 3), num_bands=2), torch.tensor([[0, 5], [3, 3]])
+    torch.testing.assert_close(torch.vmap(queries)(indices), torch.stack([queries(drawn) for drawn in indices]))
+
+
 @pytest.mark.parametrize("index", [-1, 6])
 def test_there_is_no_output_beyond_the_last(index):
     with pytest.raises(IndexError, match=f"indices: expected 0 to 5, got {index}"):

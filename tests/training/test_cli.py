@@ -135,7 +135,7 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["train", "--recipe", "tiny", "--learner-threads", "0"], "learner_threads must be at least 1"),
         (["train", "--recipe", "tiny", "--agent-size", "smal"], "smal"),
         (["train", "--recipe", "tiny", "--evaluation.modes"], "evaluation.modes must name at least one"),
-        (["train", "--recipe", "tiny", "--device", "meta"], "no device 'meta' to compute on"),
+        (["train", "--recipe", "tiny", "--device", "meta"], "cannot compute on 'meta', expected cpu"),
         (
             ["train", "--recipe", "tiny", "--learner.teacher-kl-cost", "1", "--teacher", "/nowhere"],
             "there is no checkpoint at /nowhere",

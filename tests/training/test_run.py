@@ -177,7 +177,7 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
             "'CartPol-v1': did you mean CartPole-v1",
         ),
         ({"evaluation": EvaluationConfig(opponents=("CoacAI",))}, "CartPole-v1 has no opponents, got CoacAI"),
-        ({"device": "gpu"}, "no device 'gpu' to compute on"),
+        ({"device": "gpu"}, "cannot compute on 'gpu', expected cpu, .* or auto: .*device string: gpu"),
     ],
 )
 def test_a_config_is_checked_before_anything_is_written(

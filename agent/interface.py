@@ -102,9 +102,9 @@ def _entity_keys(spec: AgentSpec) -> tuple[str, ...]:
 
 
 def _check_keys(observation: Mapping[str, Array], spec: AgentSpec) -> None:
-    expected = [*([layout.SCALARS] if spec.num_scalars else []), *([layout.PLANES] if spec.plane_shape else [])]
-    expected += [] if spec.entities is None else [layout.ENTITY_MASK, *_entity_keys(spec)]
-    missing = [key for key in expected if key not in observation]
+    has = {layout.SCALARS: spec.num_scalars > 0, layout.PLANES: spec.plane_shape is not None}
+    has |= dict.fromkeys((layout.ENTITY_MASK, *_entity_keys(spec)), spec.entities is not None)
+    missing = [key for key, expected in has.items() if expected and key not in observation]
     if missing:
         raise ValueError(f"expected the observation keys {missing} too, got {sorted(observation)}")
 

@@ -41,7 +41,7 @@ def multi_head_attention(
     query_heads, key_heads, value_heads = (_split_heads(tokens, num_heads) for tokens in (queries, keys, values))
     if is_exporting():
         attended = _exported_attention(query_heads, key_heads, value_heads, key_mask)
-    elif _fused_kernel_is_slow(queries, keys):
+    elif _takes_plain_products(queries, keys):
         attended = _plain_attention(query_heads, key_heads, value_heads, key_mask)
     else:
         attn_mask = None if key_mask is None else key_mask[:, None, None, :]
@@ -49,11 +49,11 @@ def multi_head_attention(
     return attended.transpose(1, 2).flatten(2)
 
 
-def _fused_kernel_is_slow(queries: Tensor, keys: Tensor) -> bool:
-    """Return whether plain products beat the fused kernel: only on a CPU, and only where gradients are asked for.
+def _takes_plain_products(queries: Tensor, keys: Tensor) -> bool:
+    """Return whether plain products take the place of the fused kernel.
 
-    That kernel's backward pass is slow for tiny matrices, and very slow in bfloat16 (17 times at 256 x 256). Empty
-    axes also go without it.
+    It knows no forward gradients and no empty axes. On a CPU, its backward pass is slow for tiny matrices, and very
+    slow in bfloat16 (17 times at 256 x 256).
     """
     if queries.numel() == 0 or keys.numel() == 0:
         return True

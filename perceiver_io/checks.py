@@ -59,6 +59,21 @@ def check_signal(name: str, signal: Tensor, shape: Sequence[int | None], *, axes
     check_floating(name, signal)
 
 
+def check_grid(name: str, shape: Sequence[int], max_resolution: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the resolution of each dimension, by default the shape.
+
+    Raises:
+        ValueError: unless both are sequences of positive sizes, as many in the one as in the other.
+    """
+    check_resolution(name, shape)
+    if max_resolution is None:
+        return tuple(shape)
+    check_resolution("max_resolution", max_resolution)
+    if len(max_resolution) != len(shape):
+        raise ValueError(f"max_resolution: expected {len(shape)} sizes, one per dimension, got {tuple(max_resolution)}")
+    return tuple(max_resolution)
+
+
 def check_resolution(name: str, resolution: Sequence[int]) -> None:
     """Raise ValueError unless ``resolution`` is a sequence of positive sizes, one for each dimension."""
     if not hasattr(resolution, "__len__") or len(resolution) == 0 or min(resolution) < 1:

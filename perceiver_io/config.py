@@ -159,7 +159,11 @@ def check_sizes(settings: Any) -> None:
         expected = str(field.type).removesuffix(" | None")
         if value is not None and expected == "tuple[int, int]" and len(sizes) != 2:
             raise ValueError(f"{field.name}: expected two sizes, got {value}")
-        if value is not None and "int" in expected and not all(isinstance(size, Integral) for size in sizes):
+        if (
+            value is not None
+            and expected in ("int", "tuple[int, int]")
+            and not all(isinstance(size, Integral) for size in sizes)
+        ):
             raise ValueError(f"{field.name}: expected {expected}, got {value}")
         if any(isinstance(size, Integral) and not isinstance(size, bool) and size < 1 for size in sizes):
             raise ValueError(f"{field.name}: expected at least 1, got {value}")

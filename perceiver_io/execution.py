@@ -28,5 +28,5 @@ def is_transformed() -> bool:
 
 
 def has_forward_gradients() -> bool:
-    """Return whether derivatives may be carried along, which the fused attention of CPUs doesn't know."""
+    """Return whether derivatives may be carried along with the numbers, as jvp does."""
     return forward_ad._current_level >= 0

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perceiver_io.attention import truncated_normal_parameter
-from perceiver_io.checks import check_resolution
+from perceiver_io.checks import check_grid, check_resolution
 
 
 class FourierFeatures(nn.Module):
@@ -82,12 +82,7 @@ class FourierPositions(FourierFeatures):
         max_resolution: Sequence[int] | None = None,
         concat_positions: bool = True,
     ) -> None:
-        check_resolution("index_shape", index_shape)
-        if max_resolution is not None:
-            check_resolution("max_resolution", max_resolution)
-        resolution = tuple(index_shape if max_resolution is None else max_resolution)
-        if len(resolution) != len(index_shape):
-            raise ValueError(f"max_resolution: expected {len(index_shape)} sizes, one per dimension, got {resolution}")
+        resolution = check_grid("index_shape", index_shape, max_resolution)
         super().__init__(resolution, num_bands=num_bands, concat_positions=concat_positions)
         self.index_shape = tuple(index_shape)
         axes = [torch.linspace(-1.0, 1.0, size) for size in self.index_shape]

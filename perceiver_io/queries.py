@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perceiver_io.attention import truncated_normal_parameter
-from perceiver_io.checks import check_resolution
+from perceiver_io.checks import check_grid
 from perceiver_io.execution import is_plain
 from perceiver_io.position import FourierFeatures, LearnedPositions
 
@@ -64,13 +64,7 @@ class FourierQueries(OutputQueries):
         self, output_shape: Sequence[int], *, num_bands: int = 64, max_resolution: Sequence[int] | None = None
     ) -> None:
         super().__init__()
-        check_resolution("output_shape", output_shape)
-        resolution = output_shape if max_resolution is None else max_resolution
-        check_resolution("max_resolution", resolution)
-        if len(resolution) != len(output_shape):
-            raise ValueError(
-                f"max_resolution: expected {len(output_shape)} sizes, one per dimension, got {tuple(resolution)}"
-            )
+        resolution = check_grid("output_shape", output_shape, max_resolution)
         self.output_shape = tuple(output_shape)
         self.num_outputs = math.prod(self.output_shape)
         self.features = FourierFeatures(resolution, num_bands=num_bands)

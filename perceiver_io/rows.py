@@ -134,7 +134,7 @@ class RowLayout:
 
 
 def mean_of(padded: Tensor, number: Tensor | int) -> Tensor:
-    """Return the sum of ``[B, L, C]`` over L by a number, ``[B, 1]`` or one for all: at least float32 inside."""
+    """Return ``[B, C]``: the sum of ``[B, L, C]`` over L, divided by ``[B, 1]`` or a number; float32 or more inside."""
     total = padded.sum(dim=1, dtype=torch.promote_types(padded.dtype, torch.float32))
     return (total / number).to(padded.dtype)
 

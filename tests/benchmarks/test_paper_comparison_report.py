@@ -97,7 +97,7 @@ def test_a_verdict_is_no_better_than_its_interval(
     assert "**more than a third**" in text
 
 
-def test_the_page_is_written_of_the_kept_run(report: ModuleType, plan: ModuleType) -> None:
+def test_the_page_is_written_of_the_kept_run(report: ModuleType) -> None:
     kept = report.read_results(KEPT)
     text = report.page(kept)
     for trained in kept.trained["large"].values():

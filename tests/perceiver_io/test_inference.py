@@ -143,6 +143,7 @@ def test_wrapped_maps_are_called(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.ao.quantization.*:DeprecationWarning", "ignore:.*quantize_per_tensor")
 @pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
 def test_quantised_torsos_run(kind: EntityTorsoKind) -> None:
+    torch.manual_seed(0)
     torso = entity_torso(kind, entity_channels=16, output_channels=8).eval()
     quantised = torch.ao.quantization.quantize_dynamic(torso, {nn.Linear}, dtype=torch.qint8)
     entities = torch.randn(4, 100, 16)

@@ -189,7 +189,11 @@ def test_a_config_is_checked_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(("opponents", "num_actors"), [(("self_play",), 0), (("CoacAI", "self_play"), 2)])
+# In the second, only the third actor's rows begin in the middle of a pair.
+@pytest.mark.parametrize(
+    ("opponents", "num_actors"),
+    [(("self_play",), 0), (("CoacAI", "mayari", "WorkerRush", "LightRush", "self_play"), 3)],
+)
 def test_games_of_self_play_come_in_pairs(opponents: tuple[str, ...], num_actors: int, tmp_path: Path) -> None:
     config = small("tiny")
     environment = dataclasses.replace(config.environment, opponents=opponents)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import shutil
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from envs.files import replace_durably, sync_directory, write_durably
+from envs.files import replace_durably
+from envs.mapped_arrays import to_bytes
 from envs.recording_arrays import encode
 from envs.recordings import (
     COUNTS,
-    EXTRA_FILE,
+    EXTRA,
     FORMAT,
     FORMAT_VERSION,
     GROUPS,
@@ -26,49 +26,46 @@ from envs.recordings import (
     RecordingError,
     Shard,
     concatenate,
-    file_sha256,
     read_manifest,
 )
 
 Array = NDArray[Any]
 
-_SHARD, _UNFINISHED = "shard-", ".unfinished-"
+_SHARD = re.compile(r"shard-\d+\.safetensors")
+_UNFINISHED = re.compile(r"\.(shard-\d+\.safetensors|manifest\.json)\.\d+")
 
 
 def write_shard(
     directory: Path, name: str, games: Sequence[PlayerGameRows], left_out: Mapping[str, int] | None = None
 ) -> Shard:
-    """Write a shard's folder, whole or not at all, and return what goes into the manifest.
+    """Write a shard's file, whole or not at all, and return what goes into the manifest.
 
     Raises:
         OSError: if the disk is full or not writable.
     """
-    temporary, final = directory / f"{_UNFINISHED}{name}-{os.getpid()}", directory / name
-    files, kinds = {}, {}
-    try:
-        temporary.mkdir(parents=True)
-        for key, array in _joined(games).items():
-            kinds[key] = {"dtype": array.dtype.str, "shape": list(array.shape[1:])}
-            for part, stored in encode(array).items():
-                file = f"{key}.{part}.npy"
-                files[file] = _save(temporary / file, stored)
-        if any(game.extra for game in games):
-            write_durably(temporary / EXTRA_FILE, json.dumps([game.extra for game in games]).encode())
-            files[EXTRA_FILE] = _entry(temporary / EXTRA_FILE)
-        if final.exists():  # of a recording that ended before the manifest named it
-            shutil.rmtree(final)
-        sync_directory(temporary)
-        temporary.rename(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    arrays, kinds = {}, {}
+    for key, array in _joined(games).items():
+        kinds[key] = {"dtype": array.dtype.str, "shape": list(array.shape[1:])}
+        arrays.update({f"{key}.{part}": stored for part, stored in encode(array).items()})
+    extra = {EXTRA: json.dumps([game.extra for game in games])} if any(game.extra for game in games) else None
+    content = to_bytes(arrays, extra)
+    directory.mkdir(parents=True, exist_ok=True)
+    replace_durably(directory / name, content)
     counts = {
         "steps": sum(len(game) for game in games),
         "entities": sum(int(game.entity_counts.sum()) for game in games),
         "decisions": sum(int(game.decision_counts.sum()) for game in games),
     }
     player_games = [{**game.info, "num_steps": len(game)} for game in games]
-    return Shard(name=name, files=files, kinds=kinds, player_games=player_games, counts=counts, left_out=left_out or {})
+    return Shard(
+        name=name,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        kinds=kinds,
+        player_games=player_games,
+        counts=counts,
+        left_out=left_out or {},
+    )
 
 
 def _joined(games: Sequence[PlayerGameRows]) -> dict[str, Array]:
@@ -78,18 +75,6 @@ def _joined(games: Sequence[PlayerGameRows]) -> dict[str, Array]:
     together = concatenate(games)
     named = {f"{group}.{name}": array for group in GROUPS for name, array in getattr(together, group).items()}
     return {**{name: getattr(together, name) for name in COUNTS}, **named}
-
-
-def _save(path: Path, array: Array) -> dict[str, Any]:
-    with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    return _entry(path)
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 class RecordingWriter:
@@ -113,12 +98,9 @@ class RecordingWriter:
             if not resume:
                 raise RecordingError(f"{directory} holds a recording already: resume it, or choose another folder")
             self._go_on()
-        elif any(directory.iterdir()):
-            stray = [path.name for path in directory.iterdir() if not path.name.startswith((_SHARD, _UNFINISHED))]
-            if stray:
-                raise RecordingError(
-                    f"{directory} holds other files, such as {sorted(stray)[0]}: choose another folder"
-                )
+        # Shards come after the first manifest: those without one are of a recording that has lost it.
+        elif stray := sorted(path.name for path in directory.iterdir() if not _UNFINISHED.fullmatch(path.name)):
+            raise RecordingError(f"{directory} holds other files, such as {stray[0]}: choose another folder")
         self.remove_unfinished()
         self._write_manifest()
 
@@ -141,8 +123,8 @@ class RecordingWriter:
 
     @property
     def shards(self) -> list[Shard]:
-        """The shards that are complete, by name."""
-        return [self._shards[name] for name in sorted(self._shards)]
+        """The shards that are complete, by number."""
+        return [self._shards[name] for name in sorted(self._shards, key=lambda name: (len(name), name))]
 
     def add(self, *shards: Shard) -> None:
         """Take shards that `write_shard` has written into the recording, all of them or none."""
@@ -150,17 +132,18 @@ class RecordingWriter:
         self._write_manifest()
 
     def remove_unfinished(self) -> None:
-        """Remove folders that are no part of the recording, which an interruption may leave."""
+        """Remove files that are no part of the recording, which an interruption may leave."""
         for path in self.directory.iterdir():
-            if path.name.startswith(_UNFINISHED) or (path.name.startswith(_SHARD) and path.name not in self._shards):
-                shutil.rmtree(path, ignore_errors=True)
+            is_shard = _SHARD.fullmatch(path.name) and path.name not in self._shards
+            if is_shard or _UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def _write_manifest(self) -> None:
         counts, left_out = Counter[str](), Counter[str]()
         for shard in self.shards:
             counts.update(shard.counts)
             counts["player_games"] += sum(not game.get("first_step") for game in shard.player_games)
-            counts["bytes"] += sum(int(file["size"]) for file in shard.files.values())
+            counts["bytes"] += shard.size
             left_out.update(shard.left_out)
         counts["games"] = len({game["game"] for shard in self.shards for game in shard.player_games})
         manifest = {
@@ -175,8 +158,8 @@ class RecordingWriter:
 
 
 def shard_name(index: int) -> str:
-    """Return the name of the folder of a recording's shard."""
-    return f"{_SHARD}{index:05d}"
+    """Return the name of the file of a recording's shard."""
+    return f"shard-{index:05d}.safetensors"
 
 
 def _shortened(value: Any) -> str:

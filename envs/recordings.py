@@ -1,7 +1,7 @@
 """Recordings: games as arrays on disk, for imitation. Only real entities and real decisions, read by memory map.
 
-    manifest.json                       what was recorded; of each shard its files with size and hash, and its games
-    shard-00000/sample.scalars.codes8.npy ...
+    manifest.json                what was recorded; of each shard its size and hash, and its games
+    shard-00000.safetensors      the arrays of some games
 
 A shard is complete or absent: it is written under another name and renamed, and exists once the manifest names it.
 """
@@ -20,17 +20,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.mapped_arrays import map_arrays
 from envs.recording_arrays import ArrayKind, decode
 
 Array = NDArray[Any]
 
 FORMAT = "perceiver-star recording"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST_FILE = "manifest.json"
-EXTRA_FILE = "extra.json"
+EXTRA = "extra"
 GROUPS = ("sample", "entity", "decision", "result")
 COUNTS = ("entity_counts", "decision_counts")
-_MOST_OPEN_SHARDS = 256  # of forty memory maps each, where Linux gives a process 65,530
+_MOST_OPEN_SHARDS = 128  # of an open file each, where some systems give a process 256
 
 
 class RecordingError(ValueError):
@@ -97,8 +98,9 @@ class Shard:
     """What the manifest holds of a shard.
 
     Attributes:
-        name: of its folder.
-        files: size and SHA-256 of each file.
+        name: of its file.
+        size: of the file in bytes.
+        sha256: of the file's content.
         kinds: type and shape of the rows of each array.
         player_games: the facts of each, with "num_steps".
         counts: steps, entities and decisions.
@@ -106,7 +108,8 @@ class Shard:
     """
 
     name: str
-    files: Mapping[str, Mapping[str, Any]]
+    size: int
+    sha256: str
     kinds: Mapping[str, Mapping[str, Any]]
     player_games: Sequence[Mapping[str, Any]]
     counts: Mapping[str, int]
@@ -136,16 +139,30 @@ def read_manifest(directory: Path) -> dict[str, Any]:
                 f"{path} is a {manifest['format']} of version {manifest['format_version']}, expected {FORMAT} of "
                 f"version {FORMAT_VERSION}: use the software that wrote it"
             )
-        manifest["shards"] = [Shard(**shard) for shard in manifest["shards"]]
+        manifest["shards"] = [_shard(entry) for entry in manifest["shards"]]
+        manifest |= {key: dict(manifest[key]) for key in ("header", "counts", "left_out")}
     except FileNotFoundError as error:
         raise RecordingError(f"{directory} holds no recording: there is no {MANIFEST_FILE}") from error
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except RecordingError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"{path} is damaged: {type(error).__name__}: {error}") from error
     return manifest
 
 
+def _shard(entry: Mapping[str, Any]) -> Shard:
+    games = [{**game, "num_steps": int(game["num_steps"])} for game in entry["player_games"]]
+    kinds = {
+        key: {"dtype": np.dtype(kind["dtype"]).str, "shape": [int(size) for size in kind["shape"]]}
+        for key, kind in entry["kinds"].items()
+    }
+    return Shard(**{**entry, "player_games": games, "kinds": kinds})
+
+
 class RecordingReader:
     """A recording's player games, read by memory map: shards are opened when they are needed, and the latest stay open.
+
+    A shard that is opened for the first time is compared with its hash.
 
     Attributes:
         manifest: of `read_manifest`.
@@ -160,6 +177,7 @@ class RecordingReader:
         self.manifest = read_manifest(directory)
         self._shards: list[Shard] = self.manifest["shards"]
         self._opened = functools.lru_cache(_MOST_OPEN_SHARDS)(self._open)
+        self._intact: set[int] = set()
         self.player_games: list[dict[str, Any]] = []
         self._parts: list[list[_Part]] = []
         for index, shard in enumerate(self._shards):
@@ -179,8 +197,19 @@ class RecordingReader:
         self._parts[-1].append(part)
 
     def _open(self, index: int) -> _OpenShard:
+        if index not in self._intact:
+            self._check(index)
         shard = self._shards[index]
         return _OpenShard(self.directory / shard.name, shard)
+
+    def _check(self, index: int) -> None:
+        shard = self._shards[index]
+        path = self.directory / shard.name
+        if not path.is_file() or path.stat().st_size != shard.size:
+            raise RecordingError(f"{path} is missing or cut off: copy it anew, or record again")
+        if file_sha256(path) != shard.sha256:
+            raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")
+        self._intact.add(index)
 
     def read(
         self, index: int, first: int = 0, length: int | None = None, *, groups: Collection[str] = GROUPS
@@ -210,16 +239,13 @@ class RecordingReader:
         return self._opened(part.shard).extra(part.place)
 
     def verify(self) -> None:
-        """Compare every file with its hash.
+        """Compare every shard with its hash.
 
         Raises:
             RecordingError: for the first that is missing or differs.
         """
-        for shard in self._shards:
-            for name, entry in shard.files.items():
-                path = self.directory / shard.name / name
-                if not path.is_file() or file_sha256(path) != entry["sha256"]:
-                    raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")
+        for index in range(len(self._shards)):
+            self._check(index)
 
 
 class _Part(NamedTuple):
@@ -233,21 +259,13 @@ class _Part(NamedTuple):
 
 class _OpenShard:
     def __init__(self, path: Path, shard: Shard) -> None:
-        self.path, self.shard = path, shard
+        self.shard = shard
+        arrays, self._texts = map_arrays(path)
+        self._parts: dict[str, dict[str, Array]] = {key: {} for key in shard.kinds}
+        for name, array in arrays.items():
+            key, part = name.rsplit(".", 1)
+            self._parts[key][part] = array
         self._first_step = list(itertools.accumulate((game["num_steps"] for game in shard.player_games), initial=0))
-
-    @functools.cached_property
-    def _parts(self) -> dict[str, dict[str, Array]]:
-        parts: dict[str, dict[str, Array]] = {key: {} for key in self.shard.kinds}
-        for name, entry in self.shard.files.items():
-            path = self.path / name
-            if not path.is_file() or path.stat().st_size != entry["size"]:
-                raise RecordingError(f"{path} is missing or cut off: copy it anew, or record again")
-            if name == EXTRA_FILE:
-                continue
-            key, part, _ = name.rsplit(".", 2)
-            parts[key][part] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        return parts
 
     @functools.cached_property
     def _kinds(self) -> dict[str, ArrayKind]:
@@ -260,9 +278,9 @@ class _OpenShard:
         return {name: np.concatenate([[0], np.cumsum(count)]) for name, count in counts.items()}
 
     def extra(self, place: int) -> Mapping[str, Any]:
-        if EXTRA_FILE not in self.shard.files:
+        if EXTRA not in self._texts:
             return {}
-        entries: list[dict[str, Any]] = json.loads((self.path / EXTRA_FILE).read_text(encoding="utf-8"))
+        entries: list[dict[str, Any]] = json.loads(self._texts[EXTRA])
         return entries[place]
 
     def _decoded(self, key: str, rows: slice) -> Array:

@@ -102,7 +102,7 @@ def test_a_game_that_fails_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
     pair = ("WorkerRush", "PassiveAI")
     job = RecordingJob(
         directory=tmp_path,
-        shard="shard-00000",
+        shard="shard-00000.safetensors",
         map_path=MAP,
         max_steps=50,
         random_orders=0.0,
@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_complete_shards_and_no_process(tmp_path: Path) -> None:
     )
     try:
         deadline = time.monotonic() + 120
-        while not (tmp_path / "shard-00001").is_dir() and time.monotonic() < deadline:
+        while not (tmp_path / "shard-00001.safetensors").is_file() and time.monotonic() < deadline:
             time.sleep(0.1)
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)

@@ -8,9 +8,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.function_calls import FunctionCallSpace
 from envs.spaces import UnitActionSpace
 
-SUPPORTED_ACTIONS = "Discrete, MultiDiscrete, Box of floats and UnitActionSpace"
+SUPPORTED_ACTIONS = "Discrete, MultiDiscrete, Box of floats, UnitActionSpace and FunctionCallSpace"
 
 
 class ActionDecoder:
@@ -35,6 +36,9 @@ class ActionDecoder:
         if isinstance(space, UnitActionSpace):
             self.space = space
             self.mask_shape = (space.max_entities, space.mask_size)
+        elif isinstance(space, FunctionCallSpace):
+            self.space = space
+            self.mask_shape = (int(space.nvec[0]),)
         elif isinstance(space, spaces.Discrete):
             self.space = spaces.Discrete(int(space.n))
             self.mask_shape = (int(space.n),)

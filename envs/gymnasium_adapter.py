@@ -65,9 +65,13 @@ class GymnasiumVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         if self._batch is None:
             self.envs = _make_all(env_id_or_factory, num_envs, make_kwargs)
         game = self._batch or self.envs[0]
-        self._decoder = ActionDecoder(game.action_space, num_envs)
-        self._encoder = ObservationEncoder(game.observation_space, num_envs, self._decoder.mask_shape)
-        self._masks = self._probe_action_mask(seed)
+        try:
+            self._decoder = ActionDecoder(game.action_space, num_envs)
+            self._encoder = ObservationEncoder(game.observation_space, num_envs, self._decoder.mask_shape)
+            self._masks = self._probe_action_mask(seed)
+        except BaseException:
+            self.close()
+            raise
         self.single_observation_space = self._encoder.space
         self.single_action_space = self._decoder.space
         self.single_action_space.seed(seed)

@@ -52,10 +52,11 @@ def play_ai_games(
     names = (ai, opponent) if player == 0 else (opponent, ai)
     table = unit_type_table()
     makers = java_class("perceiverstar.AiFactory")[:]([ai_factory(name) for name in names])
-    start = java_class("rts.PhysicalGameState").load(str(resolve_map(map_path)), table)
+    path = resolve_map(map_path)
     outcomes = np.zeros(num_games, np.int8)
     game_steps = np.zeros(num_games, np.int32)
     with crashes_reported(f"in a match of {ai} against {opponent}"):
+        start = java_class("rts.PhysicalGameState").load(str(path), table)
         game = java_class("perceiverstar.Game")(start, table, makers, max_steps)
         for index, game_seed in enumerate(np.random.SeedSequence(seed).generate_state(num_games, np.uint64)):
             game.setSeed(int(game_seed.view(np.int64)))

@@ -175,16 +175,16 @@ def _cell(point: Any, grid: Grid) -> int:
 
 
 def last_action(action: NDArray[np.integer], tags: NDArray[np.integer]) -> LastAction:
-    """Return a call as the next observation shows it: with the tags of the units in its slots."""
+    """Return a call as the next observation shows it: what its function reads, with the tags of units for slots."""
     function = _function(int(action[0]))
-    selected = action[FIRST_SELECTED:]
+    selected = action[FIRST_SELECTED:] if SELECTED in function.arguments else action[:0]
     return LastAction(
         function=function.index,
         delay=int(action[_DELAY]),
-        queued=int(action[_QUEUED]),
-        repeat=int(action[_REPEAT]),
+        queued=int(action[_QUEUED]) if QUEUED in function.arguments else 0,
+        repeat=int(action[_REPEAT]) if REPEAT in function.arguments else 0,
         selected_tags=tuple(tags[selected[selected < len(tags)]].tolist()),
-        target_tag=int(tags[action[_TARGET_ENTITY]]) if function.kind == "cmd_unit" else 0,
+        target_tag=int(tags[action[_TARGET_ENTITY]]) if TARGET_ENTITY in function.arguments else 0,
     )
 
 
@@ -194,9 +194,10 @@ def keep_allowed(
     """Return a call with only the selected units that take its function; None if none is left or its target is barred.
 
     Players order mixed groups, of which only some units take the order; the pointer to the others would be masked.
+    Beyond `space.max_selected`, units are left out too.
 
     Args:
-        action: int64 [6 + K].
+        action: int64 [6 + K], of any K.
         entity_classes: [E, 2] of the observation it belongs to.
         space: which classes each function allows.
     """
@@ -206,15 +207,15 @@ def keep_allowed(
         target_class = int(entity_classes[action[_TARGET_ENTITY], 1])
         if not target_class or not space.target_table[function.index, target_class]:
             return None
+    kept = no_op(space.max_entities, space.max_selected)
+    kept[:FIRST_SELECTED] = action[:FIRST_SELECTED]
     if SELECTED not in names:
-        return action
+        return kept
     slots = action[FIRST_SELECTED:]
     slots = slots[slots != space.max_entities]
     classes = entity_classes[slots, 0]
-    slots = slots[space.selection_table[function.index, classes] & (classes > 0)]
+    slots = slots[space.selection_table[function.index, classes] & (classes > 0)][: space.max_selected]
     if not len(slots):
         return None
-    kept = action.copy()
-    kept[FIRST_SELECTED:] = space.max_entities
     kept[FIRST_SELECTED : FIRST_SELECTED + len(slots)] = slots
     return kept

@@ -71,6 +71,19 @@ def faults_reported(doing: str, process: Any) -> Iterator[None]:
         raise GameFaultError(GARBAGE, f"the game answered {doing!r} with something unusable ({message})") from error
 
 
+@contextmanager
+def nonsense_reported() -> Iterator[None]:
+    """Turn what our code says of observations that it cannot take into a GameFaultError, as it ends one game only.
+
+    Raises:
+        GameFaultError: of the kind garbage.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise GameFaultError(GARBAGE, f"the game shows what cannot be encoded: {error}") from error
+
+
 def _any_cause(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
     while error is not None:
         if isinstance(error, kinds):

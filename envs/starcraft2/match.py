@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from envs.errors import GameCrashedError, GameVersionError
 from envs.starcraft2.abilities import costs_from_game
 from envs.starcraft2.action_masks import FunctionMasks
-from envs.starcraft2.faults import GARBAGE, VERSION, GameFaultError
+from envs.starcraft2.faults import GARBAGE, VERSION, GameFaultError, nonsense_reported
 from envs.starcraft2.game import EpisodeSetup, Game, interface_options
 from envs.starcraft2.match_settings import MatchSettings
 from envs.starcraft2.names import NO_OPPONENT, RACE_NAMES, BuiltInOpponent
@@ -123,7 +123,7 @@ class Match:
 
     def _begin_episode(self) -> None:
         settings = self.settings
-        if self._episodes_of_process >= settings.episodes_per_process:
+        if self._game is not None and self._episodes_of_process >= settings.episodes_per_process:
             self.close()
             self.planned_restarts += 1
         game = self._game or self._start_game()
@@ -143,8 +143,9 @@ class Match:
         views = game.observe()
         self._race_names = _race_names(infos)
         generators = [np.random.default_rng([self._seed, index]) for index in range(len(self.players))]
-        for player, info, view, generator in zip(self.players, infos, views, generators, strict=True):
-            player.begin(info, view, self._masks, map_name=settings.game_map.name, generator=generator)
+        with nonsense_reported():
+            for player, info, view, generator in zip(self.players, infos, views, generators, strict=True):
+                player.begin(info, view, self._masks, map_name=settings.game_map.name, generator=generator)
         self._share_views()
         self._game_loop = int(views[0].message.observation.game_loop)
         self._episodes += 1
@@ -185,8 +186,9 @@ class Match:
             raise GameFaultError(GARBAGE, f"the game is at loop {self._game_loop} after a step to {target}")
         truncated = not has_ended and self._game_loop >= self.settings.max_game_loops
         outcomes = _outcomes(messages) if has_ended else [None] * len(messages)
-        for player, view, outcome in zip(self.players, views, outcomes, strict=True):
-            player.see(view, outcome=outcome, truncated=truncated)
+        with nonsense_reported():
+            for player, view, outcome in zip(self.players, views, outcomes, strict=True):
+                player.see(view, outcome=outcome, truncated=truncated)
         self._share_views()
         if has_ended or truncated:
             self._save_replay(finished=has_ended)

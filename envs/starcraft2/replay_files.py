@@ -122,7 +122,7 @@ class ReplayFile:
             data_version=str(metadata.get("DataVersion", "")),
             map_name=str(metadata.get("Title", "")),
             game_loops=int(header["m_elapsedGameLoops"]),
-            players=tuple(sorted(map(_player, metadata["Players"]), key=lambda player: player.player_id)),
+            players=_decoded("players", lambda: _players(metadata["Players"])),
         )
         if [player.player_id for player in self.header.players] != [1, 2]:
             raise ReplayError("not one against one", f"{path.name} has {len(self.header.players)} players")
@@ -151,7 +151,10 @@ def _open_archive(path: Path) -> Any:
         raise GameNotFoundError(
             f"replays are read with mpyq, which cannot be imported ({error}). {_INSTALL}"
         ) from error
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ReplayError("unreadable", str(error)) from error
     return _decoded("archive", lambda: mpyq.MPQArchive(io.BytesIO(content)))
 
 
@@ -173,6 +176,10 @@ def _metadata(content: bytes) -> dict[str, Any]:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("Players"), list):
         raise ReplayError("no players in the metadata")
     return metadata
+
+
+def _players(entries: list[dict[str, Any]]) -> tuple[ReplayPlayer, ...]:
+    return tuple(sorted(map(_player, entries), key=lambda player: player.player_id))
 
 
 def _player(entry: dict[str, Any]) -> ReplayPlayer:

@@ -16,7 +16,7 @@ from envs.starcraft2.abilities import costs_from_game
 from envs.starcraft2.actions import from_protobuf, keep_allowed, last_action, no_op
 from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.entity_columns import PLACEHOLDER
-from envs.starcraft2.faults import GARBAGE, GameFaultError
+from envs.starcraft2.faults import GARBAGE, GameFaultError, nonsense_reported
 from envs.starcraft2.game import interface_options
 from envs.starcraft2.native_masks import fastest_masks
 from envs.starcraft2.observation import EncodedObservation, ObservationEncoder
@@ -125,7 +125,8 @@ class Playback:
         info = self._process.request("game_info", lambda controller: controller.game_info())
         data = self._process.request("data", lambda controller: controller.data_raw())
         masks = fastest_masks(costs_from_game(data))
-        encoder = ObservationEncoder(info, max_entities=space.max_entities)
+        with nonsense_reported():
+            encoder = ObservationEncoder(info, max_entities=space.max_entities)
         last: LastAction | None = None
         for decision in plan:
             if decision.game_loop > self._game_loop:
@@ -197,7 +198,7 @@ def _label(
         return waiting, ""
     try:
         call = from_protobuf(
-            decision.message, seen.tags, encoder.grid, hide_specific=True, max_selected=space.max_selected
+            decision.message, seen.tags, encoder.grid, hide_specific=True, max_selected=space.max_entities
         )
     except ValueError:
         return waiting, "no function for the target"

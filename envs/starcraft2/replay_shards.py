@@ -1,6 +1,6 @@
 """What a replay's player saw and decided as rows of a recording, and z, which is kept beside them.
 
-z is hidden in the recorded scalars and written into them where they are used, so that it can be shown anew each time.
+z is hidden in the recorded scalars, so that who reads them can show it anew each time (`with_statistic`).
 """
 
 from __future__ import annotations

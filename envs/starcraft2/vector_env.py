@@ -106,6 +106,8 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
 
     def _meet(self, opponents: Sequence[str | None], chosen: NDArray[np.bool_]) -> None:
         rows = self.rows.meeting(opponents, chosen)
+        if self.map.is_scored:
+            table_of_rows(self.map, opponents)  # refuses AIs
         changed = [game for game, ais in enumerate(rows.ais) if ais != self.rows.ais[game]]
         for game, opponent in [(game, parse_opponent(str(opponents[game]))) for game in changed]:
             self._matches[game].opponent = opponent

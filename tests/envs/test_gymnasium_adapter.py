@@ -11,7 +11,9 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
+from envs.function_calls import SELECTED, FunctionCallSpace
 from envs.gymnasium_adapter import GymnasiumVectorEnv
+from envs.spaces import ACTION_MASK
 
 
 class Countdown(gymnasium.Env[Any, Any]):
@@ -48,8 +50,8 @@ class Masked(Countdown):
 
     allowed: Any = (0, 1, 0)
 
-    def __init__(self) -> None:
-        super().__init__(spaces.Discrete(3))
+    def __init__(self, action_space: spaces.Space[Any] | None = None, length: int = 3) -> None:
+        super().__init__(spaces.Discrete(3) if action_space is None else action_space, length)
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         return super().reset(**kwargs)[0], {"action_mask": np.array(self.allowed, np.int8)}
@@ -308,3 +310,35 @@ def test_closing_closes_every_game() -> None:
     batch = GymnasiumVectorEnv(Countdown, 2)
     batch.close()
     assert all(game.closed for game in batch.envs)
+
+
+def test_games_that_are_refused_are_closed() -> None:
+    made: list[Countdown] = []
+
+    def make() -> Countdown:
+        made.append(Countdown(spaces.MultiBinary(3)))
+        return made[-1]
+
+    with pytest.raises(ValueError, match="not supported"):
+        GymnasiumVectorEnv(make, 2)
+    assert [game.closed for game in made] == [True, True]
+
+
+def test_function_calls_are_passed_on_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Masked, "allowed", (1, 0))
+    call_space = FunctionCallSpace(
+        [(), (SELECTED,)],
+        max_entities=4,
+        max_selected=2,
+        max_delay=4,
+        point_shape=(4, 4),
+        selection_table=np.ones((2, 3)),
+        target_table=np.ones((2, 3)),
+    )
+    batch = GymnasiumVectorEnv(Masked, 2, action_space=call_space, length=2)
+    observations, _ = batch.reset()
+    assert batch.single_action_space is call_space
+    assert observations[ACTION_MASK].tolist() == [[1, 0], [1, 0]]
+    call = np.array([1, 3, 0, 0, 0, 0, 2, 4])
+    batch.step(np.stack([call, call * 0]))
+    np.testing.assert_array_equal(batch.envs[0].actions[0], call)

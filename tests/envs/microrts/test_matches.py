@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from envs.errors import UnknownNameError
+from envs.errors import GameCrashedError, UnknownNameError
 from envs.microrts import play_ai_games
 from tests.envs.microrts.games import MAP_8
 
@@ -30,6 +32,12 @@ def test_equal_seeds_give_equal_games_and_games_differ_from_each_other() -> None
     np.testing.assert_array_equal(first.game_steps, second.game_steps)
     assert len(set(first.game_steps.tolist())) > 1
     assert first.game_steps.tolist() != other.game_steps.tolist()
+
+
+def test_a_file_that_is_no_map_is_an_error_of_the_game(tmp_path: Path) -> None:
+    (tmp_path / "bad.xml").write_text("<wrong/>")
+    with pytest.raises(GameCrashedError, match="in a match of WorkerRush against LightRush"):
+        play_ai_games(str(tmp_path / "bad.xml"), "WorkerRush", "LightRush", num_games=1)
 
 
 def test_bad_arguments_are_refused() -> None:

@@ -99,8 +99,9 @@ def test_broken_replays_are_skipped_and_counted(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, content in contents.items():
         (tmp_path / f"{name}.SC2Replay").write_bytes(content)
-    found = read_replays(sorted(tmp_path.iterdir()))
+    found = read_replays([*sorted(tmp_path.iterdir()), tmp_path / "missing.SC2Replay"])
     assert len(found.statistics) == 2
+    assert found.skipped.pop("unreadable") == 1
     assert sum(found.skipped.values()) == len(contents) - 1
     assert all(reason.startswith(("broken ", "no ")) for reason in found.skipped), found.skipped
 

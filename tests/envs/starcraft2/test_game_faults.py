@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import resource
@@ -21,6 +22,7 @@ import pytest
 
 from envs.errors import GameCrashedError, GameVersionError
 from envs.spaces import ACTION_MASK
+from envs.starcraft2.game import Game, View
 from envs.starcraft2.process_settings import ProcessSettings
 from tests.envs.starcraft2.stand_in_games import is_alive, no_ops, play_until_finished, vector_env, wait_for_end
 
@@ -112,6 +114,32 @@ def test_a_game_that_always_fails_is_an_error(plan_faults: Plan) -> None:
         assert env.restarts == 3
 
 
+@pytest.mark.parametrize("when", ["reset", "step"])
+def test_a_game_that_shows_what_cannot_be_encoded_is_dropped(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    observe = Game.observe
+
+    def observe_nonsense(game: Game) -> list[View]:
+        monkeypatch.setattr(Game, "observe", observe)
+        views = []
+        for view in observe(game):
+            message = copy.deepcopy(view.message)
+            message.observation.feature_layer_data.minimap_renders.height_map.size.x = 64
+            views.append(view._replace(message=message, answer=None))
+        return views
+
+    with vector_env(["very_easy"]) as env:
+        if when == "step":
+            env.reset()
+        monkeypatch.setattr(Game, "observe", observe_nonsense)
+        if when == "step":
+            assert env.step(no_ops(env))[4]["dropped"].all()
+        env.reset()
+        assert (env.faults, env.restarts) == ({"garbage": 1}, 1)
+        assert env.step(no_ops(env))[4]["elapsed_steps"] == 16
+
+
 def test_a_slow_game_is_waited_for(plan_faults: Plan) -> None:
     plan_faults({"kind": "slow", "seconds": 0.5, "at_request": 2, "request": "step"})
     with vector_env(["very_easy"], process=IMPATIENT) as env:
@@ -147,6 +175,13 @@ def test_processes_are_renewed_after_some_episodes(stand_in: Path) -> None:
         assert len(set(seen)) == 3
         assert (env.planned_restarts, env.restarts, env.faults) == (2, 0, {})
         assert not wait_for_end(seen[:4])
+        env.reset()
+        play_until_finished(env)
+        env.reset()
+        _kill(env.process_ids[0])
+        env.step(no_ops(env))
+        env.reset()
+        assert (env.planned_restarts, env.restarts) == (3, 1), "the last one is gone, whatever the plan was"
 
 
 def test_a_replay_that_cannot_be_saved_costs_no_episode(plan_faults: Plan, tmp_path: Path) -> None:

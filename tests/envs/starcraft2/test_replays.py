@@ -219,6 +219,7 @@ def test_unusable_replays_are_skipped_and_counted(played: Played, tmp_path: Path
     whole = tmp_path / "whole.SC2Replay"
     whole.write_bytes(content)
     (tmp_path / "text.SC2Replay").write_bytes(b"no replay")
+    (tmp_path / "folder.SC2Replay").mkdir()
     other_build = content.replace(b"Base75689", b"Base11111")
     assert other_build != content
     (tmp_path / "other.SC2Replay").write_bytes(other_build)
@@ -233,6 +234,7 @@ def test_unusable_replays_are_skipped_and_counted(played: Played, tmp_path: Path
     assert report.shards == []
     skipped = dict(report.skipped)
     assert skipped.pop("broken archive") == 1
+    assert skipped.pop("unreadable") == 1
     assert skipped.pop("build 11111 is not installed") == 1
     assert skipped.pop("below min_mmr") in (2, 4)
     assert all(reason.startswith(("refused", "the game failed", "broken")) for reason in skipped), skipped
@@ -319,7 +321,21 @@ def test_only_units_that_take_a_function_stay_selected() -> None:
     call[0] = FUNCTION_BY_NAME["Attack_unit"].index
     assert keep_allowed(call, classes, space) is None, "nothing is targeted"
     assert FUNCTIONS[0].name == "no_op"
-    np.testing.assert_array_equal(keep_allowed(no_op(6), classes, space), no_op(6))
+    np.testing.assert_array_equal(keep_allowed(no_op(6), classes, space), no_op(6, space.max_selected))
+
+
+def test_units_that_take_a_function_are_kept_before_too_many_are_cut() -> None:
+    space = function_calls_space(200)
+    stim = FUNCTION_BY_NAME["Effect_Stim_quick"].index
+    classes = np.ones((200, 2), np.int32)
+    classes[100:, 0] = np.flatnonzero(space.selection_table[stim])[0]
+    assert not space.selection_table[stim, 1]
+    call = no_op(200, 200)
+    call[0] = stim
+    call[FIRST_SELECTED:] = np.arange(200)
+    kept = keep_allowed(call, classes, space)
+    assert kept is not None
+    assert kept[FIRST_SELECTED:].tolist() == list(range(100, 100 + space.max_selected))
 
 
 def test_settings_must_make_sense() -> None:

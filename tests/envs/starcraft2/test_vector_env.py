@@ -202,6 +202,18 @@ def test_orders_reach_the_game_and_are_remembered() -> None:
         assert np.expm1(observation[SCALARS][0, column]) == pytest.approx(13)
 
 
+def test_what_a_function_does_not_read_is_not_looked_at() -> None:
+    with vector_env(["very_easy"]) as env:
+        env.reset()
+        expected = copied(env.step(no_ops(env))[0])
+        env.reset(seed=0)
+        action = no_ops(env)
+        action[:, 2:] = [7, 7, -9, 10**9, *([-1] * (action.shape[1] - 6))]
+        observation, *_ = env.step(action)
+        for key, array in expected.items():
+            np.testing.assert_array_equal(observation[key], array, err_msg=key)
+
+
 def test_a_player_that_has_acted_too_often_may_only_wait() -> None:
     camera_free = ActionLimits(max_actions=3, window_game_loops=50)
     with vector_env(["very_easy"], limits=camera_free) as env:
@@ -302,9 +314,12 @@ def test_mini_games_give_their_score() -> None:
             total += float(rewards[0])
         assert terminated[0]
         assert total >= 3
-    with pytest.raises(
-        ValueError, match="MoveToBeacon is a map for one player: expected the opponent 'none', got 'easy'"
-    ):
+        refusal = "MoveToBeacon is a map for one player: expected the opponent 'none', got 'easy'"
+        with pytest.raises(ValueError, match=refusal):
+            env.reset(options={"opponents": ["easy"]})
+        env.reset(options={"opponents": ["none"]})
+        assert not env.step(no_ops(env))[4]["dropped"].any()
+    with pytest.raises(ValueError, match=refusal):
         make_env(["easy"], map_name="MoveToBeacon")
 
 

@@ -79,6 +79,23 @@ class AgentSpec:
             num_value_scalars=0 if value_scalars is None else int(value_scalars.shape[0]),
         )
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> AgentSpec:
+        """Return the spec whose fields, by `dataclasses.asdict`, were stored as JSON.
+
+        Raises:
+            KeyError, TypeError: if they are not those of a spec.
+        """
+        fields = {name: _tuples(value) for name, value in stored.items()}
+        action = {name: _tuples(value) for name, value in stored["action"].items()}
+        if action["function_call"] is not None:
+            calls = {name: _tuples(value) for name, value in action["function_call"].items()}
+            action["function_call"] = FunctionCallSpec(**calls)
+        fields["action"] = ActionSpec(**action)
+        if fields["entities"] is not None:
+            fields["entities"] = EntitySpec(**{name: _tuples(value) for name, value in stored["entities"].items()})
+        return cls(**fields)
+
 
 def _check_function_calls(boxes: Mapping[str, Any], calls: FunctionCallSpec) -> None:
     if not {layout.ENTITY_MASK, layout.ENTITY_CLASSES, layout.ACTION_MASK} <= set(boxes):
@@ -116,3 +133,7 @@ def _entity_spec(boxes: Mapping[str, Any]) -> EntitySpec | None:
         width=int(width),
         height=int(height),
     )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

@@ -221,8 +221,10 @@ def _make(env_id: str, make_kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
         return gymnasium.make(env_id, **make_kwargs)
     except (error.UnregisteredEnv, error.DeprecatedEnv) as reason:
         hint = "(ids of other packages are written module:Name-v0)"
-        raise UnknownNameError("environment", env_id, gymnasium.registry, hint=hint) from reason
-    except ModuleNotFoundError as reason:
+        module, colon, _ = env_id.rpartition(":")
+        known = [f"{module}{colon}{name}" for name in gymnasium.registry]
+        raise UnknownNameError("environment", env_id, known, hint=hint) from reason
+    except (error.Error, ModuleNotFoundError) as reason:
         raise ValueError(f"{env_id} can't be made: {reason}") from reason
     except TypeError as reason:
         raise ValueError(f"{env_id} does not take the options {make_kwargs}: {reason}") from reason

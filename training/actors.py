@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from agent.agent import Agent
-from envs.errors import GameError
+from envs.errors import GameError, UnknownNameError
 from training.config import TrainConfig, to_dict
 from training.environments import game_build
 from training.league import League
@@ -149,7 +149,9 @@ class RaySource:
             reason = getattr(error, "cause", None)
             if isinstance(reason, GameError):
                 raise reason from None
-            raise ActorError(f"the actors did not start: {_summary(error)}") from error
+            raise ActorError(
+                f"the actors did not start: {_summary(error)}{_lack_of_cpus(error, len(self._seats))}"
+            ) from error
 
     def _next_unroll(self) -> Unroll:
         while True:
@@ -230,11 +232,18 @@ def _may_be_replaced(error: Exception) -> bool:
     return isinstance(error, lost) or isinstance(getattr(error, "cause", None), GameError)
 
 
+def _lack_of_cpus(error: Exception, num_actors: int) -> str:
+    if not isinstance(error, ray.exceptions.GetTimeoutError):
+        return ""
+    cpus = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+    return f"; Ray has {cpus:.0f} CPUs, and each of {num_actors} actors takes one" if cpus < num_actors else ""
+
+
 def _summary(error: Exception) -> str:
     """Return one line: the error inside the actor, or the kind of its death."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, Exception):
-        return f"{type(cause).__name__}: {cause}"
+        return str(cause) if isinstance(cause, UnknownNameError) else f"{type(cause).__name__}: {cause}"
     if isinstance(error, ray.exceptions.GetTimeoutError):
         return "it took too long"
     return " ".join(str(error).split())[:300]

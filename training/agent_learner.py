@@ -78,7 +78,9 @@ class AgentLearner:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restore what `state_dict` returned; Adam's epsilon stays that of the config."""
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["eps"] = self.config.adam_epsilon
         self.num_updates = int(state["num_updates"])
         self.value_scale.load_state_dict(state["value_scale"])

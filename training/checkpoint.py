@@ -185,12 +185,12 @@ def load_checkpoint(path: Path | str, *, with_training_state: bool = True) -> Ch
 
 
 def newest_intact(directory: Path) -> Checkpoint:
-    """Return the newest checkpoint of a run that is not damaged; a warning names those that are.
+    """Return the newest checkpoint in a run's folder of them that is not damaged; a warning names those that are.
 
     Raises:
         CheckpointError: if all are damaged, what is wrong with the newest; or it cannot be used.
     """
-    candidates = [resolve_checkpoint(directory)]
+    candidates = [latest_checkpoint(directory) or resolve_checkpoint(directory)]
     folders = step_folders(directory)
     candidates += [folders[step] for step in sorted(folders, reverse=True) if folders[step] != candidates[0]]
     damages = []

@@ -68,6 +68,9 @@ class ActorConfig:
         for name in ("games_per_actor", "unroll_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"actors.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("unroll_timeout_seconds", "max_rss_mib"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"actors.{name} must be above 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)

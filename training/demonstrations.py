@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.action_spec import ActionSpec, FunctionCallSpec
-from agent.game_spec import EntitySpec
 from agent.interface import AgentSpec, PackedObservation
 from envs.recordings import GROUPS, PlayerGameRows, RecordingError, RecordingReader
 
@@ -168,7 +166,7 @@ def _manifest(directory: Path, stored: Mapping[str, Any]) -> Manifest:
     try:
         return Manifest(
             game=header["game"],
-            spec=_spec(header["layout"]),
+            spec=AgentSpec.from_json(header["layout"]),
             reward_term_names=tuple(header["layout"]["reward_terms"]),
             max_steps=header["max_steps"],
             counts=stored["counts"],
@@ -177,20 +175,3 @@ def _manifest(directory: Path, stored: Mapping[str, Any]) -> Manifest:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"the manifest of {directory} is damaged: {type(error).__name__}: {error}") from error
-
-
-def _spec(stored: Mapping[str, Any]) -> AgentSpec:
-    """Return the spec whose fields were stored as JSON."""
-    fields = {name: _tuples(value) for name, value in stored.items()}
-    action = {name: _tuples(value) for name, value in stored["action"].items()}
-    if action["function_call"] is not None:
-        calls = {name: _tuples(value) for name, value in action["function_call"].items()}
-        action["function_call"] = FunctionCallSpec(**calls)
-    fields["action"] = ActionSpec(**action)
-    if fields["entities"] is not None:
-        fields["entities"] = EntitySpec(**{name: _tuples(value) for name, value in stored["entities"].items()})
-    return AgentSpec(**fields)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

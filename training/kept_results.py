@@ -85,4 +85,11 @@ class KeptResults:
 def _complete_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    try:
+        kept = [dict(json.loads(line)) for line in lines]
+        if all("results" in each for each in kept):
+            return kept
+    except (TypeError, ValueError):
+        pass
+    raise ConfigError(f"{path} is damaged: remove it, and the evaluation begins anew")

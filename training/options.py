@@ -117,7 +117,9 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
         raise ConfigError("there is nothing to play: give at least one opponent, game and mode")
     if options.workers is not None and options.workers < 1:
         raise ConfigError(f"workers must be at least 1, got {options.workers}")
-    name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
+    if options.seed < 0:
+        raise ConfigError(f"seed must be 0 or more, got {options.seed}")
+    name, player, trained = _player(options, options.map_name)
     if isinstance(player, ScriptedContestant) and options.game != "microrts":
         raise ConfigError(f"the AIs of {options.game} play against agents only: give --checkpoint or --agent random")
     environment = _environment(options.map_name, trained, options.game)
@@ -155,7 +157,7 @@ def prepare_gif(options: WatchOptions) -> tuple[AgentContestant | RandomContesta
     """
     if options.checkpoint is None and options.agent is None:
         raise ConfigError("who plays? give either --checkpoint or --agent random")
-    name, player, trained = _player(options.checkpoint, options.agent, options.allow_version_mismatch)
+    name, player, trained = _player(options, options.map_path)
     if isinstance(player, ScriptedContestant):
         raise ConfigError("watch shows what an agent sees: give --checkpoint, or --agent random")
     if options.output.suffix.lower() != ".gif":
@@ -183,13 +185,15 @@ def prepare_gif(options: WatchOptions) -> tuple[AgentContestant | RandomContesta
 
 
 def _player(
-    checkpoint: Path | None, agent: str | None, allow_version_mismatch: bool
+    options: EvaluateOptions | WatchOptions, map_name: str | None
 ) -> tuple[str, AgentContestant | RandomContestant | ScriptedContestant, TrainConfig | None]:
     """Return name, player, and the config that it was trained with."""
+    checkpoint, agent = options.checkpoint, options.agent
     if (checkpoint is None) == (agent is None):
         raise ConfigError("who plays? give either --checkpoint, or --agent random, or --agent NAME of an AI")
     if checkpoint is not None:
-        trained, config, _ = load_agent(checkpoint, allow_version_mismatch=allow_version_mismatch)
+        mismatch = options.allow_version_mismatch
+        trained, config, _ = load_agent(checkpoint, allow_version_mismatch=mismatch, on_own_map=map_name is None)
         return str(checkpoint), AgentContestant(trained), config
     assert agent is not None
     if agent == RANDOM_AGENT:

@@ -13,9 +13,10 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,16 +30,18 @@ _SETTINGS = {
 }
 _LOCAL_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 if "ray" not in sys.modules:
-    _settings = _SETTINGS if _CLUSTER_VARIABLE in os.environ else _SETTINGS | _LOCAL_SETTINGS
+    _settings = _SETTINGS if os.environ.get(_CLUSTER_VARIABLE) else _SETTINGS | _LOCAL_SETTINGS
     os.environ.update({name: value for name, value in _settings.items() if name not in os.environ})
     if _settings.get("RAY_AUTH_MODE") == os.environ.get("RAY_AUTH_MODE") == "token":
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 import ray  # noqa: E402
 
 from training.signal_handlers import handlers_kept  # noqa: E402
+from training.sources import ActorError  # noqa: E402
 
-__all__ = ["kill_actors", "ray", "start_ray", "stop_ray"]
+__all__ = ["check_address", "kill_actors", "ray", "start_ray", "stop_ray"]
 
+_CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 512 * 2**20
 END_SECONDS = 5.0
 """How long an actor may take to end before a signal ends its process."""
@@ -56,11 +59,17 @@ def start_ray(num_actors: int) -> None:
     holds 512 MiB of objects, and keeps its files in a temporary folder which `stop_ray` removes; those of processes
     that were killed are removed at the next start. Where Ray was imported before this module, it keeps its own ways of
     listening and of authentication. Once connected, do nothing.
+
+    Raises:
+        ActorError: if the cluster does not answer.
     """
     if ray.is_initialized():
         return
-    with handlers_kept():  # Ray sets its own when it starts, and none when it ends
-        if os.environ.get(_CLUSTER_VARIABLE):
+    address = os.environ.get(_CLUSTER_VARIABLE)
+    if address:
+        check_address(address)
+    with handlers_kept(), _interruptible():  # Ray sets its own when it starts, and none when it ends
+        if address:
             ray.init(log_to_driver=False, configure_logging=False)
             return
         ray.init(
@@ -74,6 +83,35 @@ def start_ray(num_actors: int) -> None:
             _node_ip_address="127.0.0.1",
             _temp_dir=str(_new_folder()),
         )
+
+
+def check_address(address: str) -> None:
+    """Check that something answers at the address of a cluster, as Ray tries for a quarter of an hour.
+
+    Raises:
+        ActorError: if it is none, or nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address in ("auto", "local"):
+        return
+    if not host or not port.isdecimal():
+        raise ActorError(f"RAY_ADDRESS is {address!r}, expected HOST:PORT, ray://HOST:PORT or auto; unset it for none")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ActorError(
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}): start it, or unset the variable to play on "
+            "this machine"
+        ) from error
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a signal to end that comes while Ray starts, and has a handler of its own, interrupt like any other."""
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
 
 
 def stop_ray() -> None:

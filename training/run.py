@@ -269,8 +269,15 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tuple[Agent, TrainConfig, Checkpoint]:
+def load_agent(
+    path: Path | str, *, allow_version_mismatch: bool = False, on_own_map: bool = True
+) -> tuple[Agent, TrainConfig, Checkpoint]:
     """Return the agent of a checkpoint on the CPU, the config that it was trained with, and the checkpoint.
+
+    Args:
+        path: anything that `load_checkpoint` takes.
+        allow_version_mismatch: warn in place of refusing where the game is another build.
+        on_own_map: whether the game must be there on the map that the agent was trained on, with the same layout.
 
     Raises:
         CheckpointError: if there is none, it is damaged, or the game has changed since.
@@ -280,9 +287,13 @@ def load_agent(path: Path | str, *, allow_version_mismatch: bool = False) -> tup
     with mismatch_reported(checkpoint):
         config = from_dict(checkpoint.metadata["config"])
         agent_config = AgentConfig(**checkpoint.metadata["agent"])
+    stored = with_later_fields(checkpoint.metadata)
     with config_checked():
-        identity, spec = identify(config)
-    check_compatible(with_later_fields(checkpoint.metadata), identity, allow_version_mismatch)
+        if on_own_map:
+            identity, spec = identify(config)
+        else:
+            identity, spec = {"game": game_build(config.environment)}, AgentSpec.from_json(stored["layout"])
+    check_compatible(stored, identity, allow_version_mismatch)
     agent = Agent(spec, agent_config)
     with mismatch_reported(checkpoint):
         agent.load_state_dict(checkpoint.weights)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from envs.files import replace_durably, write_durably
+from training.checkpoint_paths import METADATA_FILE, step_folders
 from training.files import to_json
 
 CONFIG_VERSION_KEY = "config_version"
 MINIMUM_FREE_BYTES = 256 * 2**20
+LOCK_FILE = ".in-use"
 _PROBE_BYTES = 2**20
 
 
@@ -126,25 +129,29 @@ def prepare_run_directory(
 
     Args:
         path: the directory, such as `runs/a`.
-        resume: the run goes on from what is there.
+        resume: the run goes on from what is there, if it is a run's.
         minimum_free_bytes: refuse a disk with less space, before it fills up in the middle of training.
 
     Raises:
-        RunDirectoryError: if it is not empty and the run does not resume.
+        RunDirectoryError: if it is not empty and the run does not resume, it holds something else than a run, or
+            another process has a run in it.
         OSError: if it cannot be made or written to, or the disk is full; the error names the path.
     """
     run = RunDirectory(Path(path))
-    if run.path.is_dir() and any(run.path.iterdir()) and not resume:
+    if run.path.is_dir() and not resume and any(run.path.iterdir()):
         raise RunDirectoryError(
             f"{run.path} is not empty: a new run would mix its files with those there. Go on with the run in it with "
             "--resume auto, or give another directory with --run-dir"
         )
+    if run.path.is_dir() and not run.config_file.is_file():
+        _check_nothing_else(run)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         _check_space(run.path, minimum_free_bytes)
         for folder in (run.checkpoints, run.games):
             folder.mkdir(exist_ok=True)
             _check_writable(folder)
+        _occupy(run.path)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -153,6 +160,49 @@ def prepare_run_directory(
             str(run.path),
         ) from error
     return run
+
+
+def _check_nothing_else(run: RunDirectory) -> None:
+    """Check that a directory without the settings of a run holds nothing but what a start leaves that was killed."""
+    if (run.path / METADATA_FILE).is_file():
+        raise RunDirectoryError(
+            f"{run.path} is a checkpoint: give the run directory that it lies in to go on with its run, or --init "
+            f"{run.path} and another --run-dir to begin with its weights"
+        )
+    if step_folders(run.path):
+        raise RunDirectoryError(f"{run.path} has the checkpoints of a run: give its directory, {run.path.parent}")
+    ours = (run.checkpoints.name, run.games.name)
+    others = sorted(file.name for file in run.path.iterdir() if file.name not in ours and not file.name.startswith("."))
+    if others:
+        raise RunDirectoryError(
+            f"{run.path} holds no run to go on with, but other files, such as {others[0]}: give another --run-dir"
+        )
+
+
+_occupied: dict[Path, IO[bytes]] = {}
+
+
+def _occupy(path: Path) -> None:
+    """Keep other processes from a run directory until this one ends, where the file system can.
+
+    Raises:
+        RunDirectoryError: if another process is there.
+    """
+    path = path.resolve()
+    if path in _occupied:
+        return
+    lock = (path / LOCK_FILE).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise RunDirectoryError(
+            f"another process has a run in {path}: wait until it has ended, or give another --run-dir"
+        ) from error
+    except OSError:  # there are no locks here
+        lock.close()
+        return
+    _occupied[path] = lock
 
 
 def _check_space(path: Path, minimum_free_bytes: int) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 import tyro
 
 from agent.config import AgentConfig, Size
+from training.checkpoint_paths import latest_checkpoint
 from training.config import ConfigError, TrainConfig, config_checked, dataclass_from_dict, from_dict
 from training.imitation_config import IMITATION_KEY, ImitationConfig
 from training.recipes import get_recipe
@@ -113,7 +114,14 @@ def _settings_to_go_on_with(arguments: list[str]) -> dict[str, Any] | None:
     if run_dir is None:
         raise ConfigError("--resume auto needs the run to go on with: add --run-dir")
     directory = RunDirectory(Path(run_dir))
-    return directory.read_config() if directory.config_file.is_file() else None
+    if directory.config_file.is_file():
+        return directory.read_config()
+    if latest_checkpoint(directory.checkpoints):
+        raise ConfigError(
+            f"{directory.config_file} is missing, which holds the settings of the run there: copy it too, or begin a "
+            f"new run with its weights by --init {run_dir} and another --run-dir"
+        )
+    return None
 
 
 def _config(arguments: list[str], stored: Mapping[str, Any] | None, default_recipe: str) -> TrainConfig:
@@ -142,9 +150,9 @@ def _new_run_dir(name: str) -> Path:
 
 
 def _given(arguments: list[str], name: str) -> str | None:
-    """Return the value of an option that decides what the others are."""
+    """Return the value of an option that decides what the others are; of several, the last counts, as everywhere."""
     spellings = (name, name.replace("-", "_").replace("__", "--", 1))
-    for index, argument in enumerate(arguments):
+    for index, argument in reversed(list(enumerate(arguments))):
         option, equals, value = argument.partition("=")
         if option in spellings:
             return value if equals else next(iter(arguments[index + 1 :]), None)

@@ -291,6 +291,8 @@ def test_reset_masks_of_another_form_are_refused(mask: Any) -> None:
 def test_bad_constructions_say_what_to_do() -> None:
     with pytest.raises(ValueError, match="CartPole-v1"):
         GymnasiumVectorEnv("CartPoll-v1", 1)
+    with pytest.raises(ValueError, match=r"did you mean envs\.registration:PerceiverStar/MicroRTS-v0"):
+        GymnasiumVectorEnv("envs.registration:PerceiverStar/MicroRT-v0", 1)
     with pytest.raises(ValueError, match="nosuchmodule"):
         GymnasiumVectorEnv("nosuchmodule:Game-v0", 1)
     with pytest.raises(ValueError, match="does not take the options"):

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from training import cli
-from training.checkpoint import load_checkpoint
+from training.checkpoint import OWN_METADATA, load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CARTPOLE = ("--recipe", "gymnasium", "--actors.games-per-actor", "2", "--actors.unroll-length", "8")
@@ -125,6 +125,9 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["train", "--recipe", "tiny", "--total-steps", "0"], "total_steps must be at least 1, got 0"),
         (["train", "--recipe", "tiny", "--actors", "-1"], "actors must be 0"),
         (["train", "--recipe", "tiny", "--resume", "auto"], "add --run-dir"),
+        (["train", "--recipe", "tiny", "--recipe", "quikstart"], "unknown recipe 'quikstart'"),
+        (["train", "--recipe", "tiny", "--actors.max-rss-mib", "nan"], "actors.max_rss_mib must be above 0, got nan"),
+        (["train", "--recipe", "gymnasium", "--env-id", ""], "can't be made"),
         (["train", "--recipe", "gymnasium", "--env-id", "CartPol-v1"], "did you mean CartPole-v1"),
         (["train", "--recipe", "tiny", "--learner.learning-rat", "1"], "--learner.learning-rate"),
         (["train", "--recipe", "tiny", "--agent.torso", "transformr"], "'transformer'"),
@@ -142,7 +145,7 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         ),
         (["train", "--recipe", "tiny", "--learner.teacher-kl-cost", "1"], "there is no teacher"),
         (["evaluate", "--agent", "random", "--map", __file__], "is not a µRTS map"),
-        (["evaluate", "--agent", "random", "--seed", "-1"], "non-negative"),
+        (["evaluate", "--agent", "random", "--seed", "-1"], "seed must be 0 or more, got -1"),
         (["evaluate"], "who plays?"),
         (["evaluate", "--agent", "CoacIA"], "did you mean CoacAI"),
         (["evaluate", "--agent", "random", "--opponents", "LightRsh"], "did you mean LightRush"),
@@ -157,7 +160,7 @@ def test_doctor_ends_badly_where_something_needed_is_missing(
         (["watch", "--agent", "random", "--seed", "-1"], "seed must be 0 or more, got -1"),
         (["watch"], "give either --checkpoint or --agent random"),
         (["watch", "--agent", "random", "--output", "game.mp4"], "ends in .gif, got game.mp4"),
-        (["evaluate", "--agent", "random", "--opponents", "self_play"], "the usual ones are PassiveAI, RandomAI"),
+        (["evaluate", "--agent", "random", "--opponents", "self_play"], "self_play is met in training only"),
         (["doctor", "--verbose"], "doctor takes no options"),
     ],
 )
@@ -261,6 +264,9 @@ def test_settings_that_a_checkpoint_does_not_fit_are_refused(
     assert "does not fit this version or these settings" in capsys.readouterr().err
     assert run(*go_on, "--agent-size", "small") == 2
     assert "agent.channels: expected 64, the checkpoint has 16" in capsys.readouterr().err
+    (copied / "config.json").unlink()
+    assert run(*go_on) == 2
+    assert f"{copied / 'config.json'} is missing" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -292,6 +298,24 @@ def test_a_checkpoint_is_evaluated_and_watched(
     assert Path("game.gif").read_bytes().startswith(b"GIF89a")
     other_size = ("evaluate", "--checkpoint", latest, "--map", "maps/16x16/basesWorkers16x16A.xml")
     assert run(*other_size) == 2
+    assert "trained on maps of 8x8 cells, this one has 16x16" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_agent_of_a_map_that_is_not_there_plays_on_others(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = load_checkpoint(trained)
+    config = {**checkpoint.metadata["config"]}
+    config["environment"] = {**config["environment"], "map_path": "own/gone.xml"}
+    metadata = {key: value for key, value in checkpoint.metadata.items() if key not in OWN_METADATA}
+    metadata |= {"config": config, "game": {**metadata["game"], "map": "own/gone.xml"}}
+    save_checkpoint(tmp_path, 1, weights=checkpoint.weights, training_state={}, metadata=metadata, keep=None)
+    options = ("--checkpoint", str(tmp_path), "--opponents", "PassiveAI", "--games", "2", "--max-steps", "40")
+    assert run("evaluate", *options) == 2
+    assert "unknown map 'own/gone.xml'" in capsys.readouterr().err
+    assert run("evaluate", *options, "--map", "maps/8x8/basesWorkers8x8A.xml") == 0
+    assert run("evaluate", *options, "--map", "maps/16x16/basesWorkers16x16A.xml") == 2
     assert "trained on maps of 8x8 cells, this one has 16x16" in capsys.readouterr().err
 
 

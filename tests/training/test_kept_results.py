@@ -89,6 +89,13 @@ def test_results_of_another_evaluation_are_refused(tmp_path: Path, batches: list
         KeptResults(output, {NAME: "another"}, planned(), resume=True)
 
 
+@pytest.mark.parametrize("line", ["{", "[]", "7", "{}"])
+def test_a_damaged_file_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "evaluation.json.unfinished").write_text(f"{line}\n")
+    with pytest.raises(ConfigError, match=r"evaluation\.json\.unfinished is damaged: remove it"):
+        kept(tmp_path / "evaluation.json")
+
+
 def test_more_games_than_before_go_on_too(tmp_path: Path) -> None:
     output = tmp_path / "evaluation.json"
     kept(output).add(0, np.array([1]))

@@ -233,6 +233,14 @@ def test_the_value_scale_follows_the_targets_where_asked_and_returns_with_the_st
     assert resumed.update(trajectories) == learner.update(trajectories)
 
 
+def test_adams_epsilon_is_that_of_the_config_after_a_resume_too() -> None:
+    agent, _ = unit_experience()
+    state = copy.deepcopy(Learner(agent, LearnerConfig(adam_epsilon=1e-5)).state_dict())
+    resumed = Learner(agent, LearnerConfig(adam_epsilon=1e-3))
+    resumed.load_state_dict(state)
+    assert {group["eps"] for group in resumed.optimiser.param_groups} == {1e-3}
+
+
 def advantages_of(values: Tensor, trajectory: Trajectory, config: LearnerConfig) -> Tensor:
     """Return the advantage that each decision's log-probability is pushed by: minus the gradient of the policy loss."""
     behaviour = torch.from_numpy(trajectory.observations.decision["behaviour_log_prob"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from training.sources import ActorError
 
 ray_cluster = pytest.importorskip("training.ray_cluster")
 
@@ -61,3 +65,33 @@ def test_an_actor_ends_as_ray_expects_it_or_at_last_by_a_signal(hangs: bool) -> 
     if not hangs:
         assert len(words) == 1, "nobody is told of a worker that died"
         assert "died" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "message"), [("nowhere", "expected HOST:PORT"), ("127.0.0.1:{port}", "no Ray cluster answers at")]
+)
+def test_a_cluster_that_is_not_there_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, address: str, message: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        ray_cluster.check_address(f"ray://127.0.0.1:{port}")
+    monkeypatch.setenv("RAY_ADDRESS", address.format(port=port))
+    with pytest.raises(ActorError, match=message):
+        ray_cluster.start_ray(1)
+    assert not ray_cluster.ray.is_initialized()
+
+
+def test_an_empty_address_is_none() -> None:
+    """Settings for a cluster would open a local Ray to the network."""
+    code = "import os; from training import ray_cluster; print(os.environ['RAY_AUTH_MODE'])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "RAY_ADDRESS": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert found.stdout == "token\n"

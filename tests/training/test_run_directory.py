@@ -3,6 +3,8 @@
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from training.run_directory import RunDirectory, RunDirectoryError, prepare_run_
 def test_a_new_directory_is_made_and_left_clean(tmp_path: Path) -> None:
     run = prepare_run_directory(tmp_path / "runs" / "a")
     assert run == RunDirectory(tmp_path / "runs" / "a")
-    assert sorted(path.name for path in run.path.rglob("*")) == ["checkpoints", "games"]
+    assert sorted(path.name for path in run.path.rglob("*")) == [".in-use", "checkpoints", "games"]
 
 
 def test_a_directory_with_something_in_it_needs_resume(tmp_path: Path) -> None:
@@ -22,12 +24,49 @@ def test_a_directory_with_something_in_it_needs_resume(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"is not empty.*--resume auto.*--run-dir"):
         prepare_run_directory(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    (tmp_path / "config.json").write_text("{}")
     prepare_run_directory(tmp_path, resume=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_resume_may_start_a_new_run(tmp_path: Path) -> None:
-    assert prepare_run_directory(tmp_path / "new", resume=True).checkpoints.is_dir()
+    for _ in range(2):  # the second time over what a start leaves that was killed before it had settings
+        assert prepare_run_directory(tmp_path / "new", resume=True).checkpoints.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("runs", "no run to go on with, but other files, such as a"),
+        ("runs/a/checkpoints", r"has the checkpoints of a run: give its directory, .*runs/a$"),
+        ("runs/a/checkpoints/000000000100", "is a checkpoint: give the run directory"),
+    ],
+)
+def test_resume_begins_no_run_inside_of_something_else(tmp_path: Path, place: str, message: str) -> None:
+    checkpoint = tmp_path / "runs/a/checkpoints/000000000100"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "metadata.json").write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RunDirectoryError, match=message):
+        prepare_run_directory(tmp_path / place, resume=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_two_processes_have_no_run_in_one_directory(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from training.run_directory import prepare_run_directory\n"
+        "prepare_run_directory(sys.argv[1], resume=True); print('there', flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path.cwd(), text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "there\n"
+        with pytest.raises(RunDirectoryError, match="another process has a run in"):
+            prepare_run_directory(tmp_path / "a", resume=True)
+        other.kill()
+        other.wait()
+    for _ in range(2):
+        prepare_run_directory(tmp_path / "a", resume=True)
 
 
 def test_a_place_that_cannot_be_a_directory_is_named(tmp_path: Path) -> None:
@@ -56,6 +95,14 @@ def test_a_quota_shows_itself_before_anything_starts(tmp_path: Path, monkeypatch
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
+def test_a_file_system_without_locks_is_used_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(run_directory.fcntl, "flock", fail)
+    assert prepare_run_directory(tmp_path / "a").games.is_dir()
+
+
 def test_config_comes_back(tmp_path: Path) -> None:
     run = prepare_run_directory(tmp_path)
     run.write_config({"config_version": 1, "maps": ("a", "b"), "path": Path("x/y")})
@@ -67,7 +114,7 @@ def test_config_comes_back(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot write object as JSON"):
         run.write_config({"config_version": 1, "x": object()})
     assert run.read_config() == {"config_version": 1}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.json", "games"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".in-use", "checkpoints", "config.json", "games"]
 
 
 def test_a_directory_without_config_is_no_run(tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ class RecordingWriter:
         self.directory = directory
         self.header: dict[str, Any] = json.loads(json.dumps(header))
         self._shards: dict[str, Shard] = {}
+        if directory.exists() and not directory.is_dir():
+            raise RecordingError(f"{directory} is a file, and a recording is a folder: choose another place")
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / MANIFEST_FILE).exists():
             if not resume:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from training.workers import usable_cores
+
 Status = Literal["ok", "missing", "warning"]
 
 OLDEST_PYTHON = (3, 10)
@@ -244,7 +246,7 @@ def _memory() -> Iterator[Finding]:
 
 
 def _processors() -> Iterator[Finding]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = usable_cores()
     if usable < 2:
         detail = f"{usable} usable core: actors and learner take turns"
         yield Finding(

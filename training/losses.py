@@ -3,10 +3,9 @@
 Rows may have any shape (`[T, B]` when unrolled, `[N]` for shuffled minibatches). `loss_mask` is True for the rows that
 count; whatever stands in the others, a NaN included, changes neither a loss nor a gradient, and a mask without any True
 gives 0. Gradients reach only the learner's own outputs (`target_log_prob`, `values`, `entropies`, `divergences`):
-advantages, importance ratios, targets and behaviour log-probabilities are taken as constants.
+advantages, targets and behaviour log-probabilities are taken as constants.
 
-Every loss is divided by the number of real rows, or by `count` where that is given: a learner spread over W processes
-whose gradients are averaged passes the number of real rows in all processes divided by W.
+Every loss is a mean over the real rows.
 """
 
 import torch
@@ -31,36 +30,23 @@ def masked_mean(
 
 
 def policy_gradient_loss(
-    target_log_prob: Float[Tensor, "*rows"],
-    advantages: Float[Tensor, "*rows"],
-    loss_mask: Bool[Tensor, "*rows"],
-    importance_ratios: Float[Tensor, "*rows"] | None = None,
-    *,
-    rho_clip: float = 1.0,
-    count: Real[Tensor, ""] | None = None,
+    target_log_prob: Float[Tensor, "*rows"], advantages: Float[Tensor, "*rows"], loss_mask: Bool[Tensor, "*rows"]
 ) -> Float[Tensor, ""]:
-    """Return -mean(min(rho_clip, ratio) A log π(a|s)), whose gradient is the policy gradient.
+    """Return -mean(A log π(a|s)), whose gradient is the policy gradient.
 
     Args:
         target_log_prob: log-probability of the taken actions under the policy being learnt.
-        advantages: how much better than expected each action was. V-trace's already carry ρ: pass no ratios with them.
+        advantages: how much better than expected each action was, with their importance ratios: those of V-trace and
+            UPGO have them.
         loss_mask: True for rows that hold a decision.
-        importance_ratios: target over behaviour probability, clipped here. UPGO's advantages need them: its update
-            is ρ_t (G_t - V(s_t)) with ρ clipped at 1 (Vinyals et al. 2019, Methods).
-        rho_clip: upper bound of the ratios.
-        count: number of rows to divide by; see the module.
 
     Raises:
         ValueError: if shapes differ, naming each shape.
     """
     _check_rows(loss_mask, target_log_prob=target_log_prob, advantages=advantages)
-    weights = advantages.detach()
-    if importance_ratios is not None:
-        _check_rows(loss_mask, importance_ratios=importance_ratios)
-        weights = weights * importance_ratios.detach().clamp(max=rho_clip)
     # Masked before multiplying: 0 * NaN would put a NaN into the gradient.
-    weights, log_prob = _real(weights, loss_mask), _real(target_log_prob, loss_mask)
-    return -masked_mean(weights * log_prob, loss_mask, count)
+    weights, log_prob = _real(advantages.detach(), loss_mask), _real(target_log_prob, loss_mask)
+    return -masked_mean(weights * log_prob, loss_mask)
 
 
 def clipped_policy_loss(
@@ -70,7 +56,6 @@ def clipped_policy_loss(
     loss_mask: Bool[Tensor, "*rows"],
     *,
     clip_epsilon: float,
-    count: Real[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Return PPO's loss, -mean(min(ratio A, clip(ratio, 1 - ε, 1 + ε) A))      (Schulman et al. 2017, eq. 7).
 
@@ -80,7 +65,6 @@ def clipped_policy_loss(
         advantages: how much better than expected each action was, normalised by the caller if at all.
         loss_mask: True for rows that hold a decision.
         clip_epsilon: how far the ratio may move from 1 before its gradient stops.
-        count: number of rows to divide by; see the module.
 
     Raises:
         ValueError: if shapes differ (naming each shape) or clip_epsilon is not positive.
@@ -90,7 +74,7 @@ def clipped_policy_loss(
     ratios = _log_ratio(target_log_prob, behaviour_log_prob, loss_mask).clamp(max=_MOST_LOG_RATIO).exp()
     weights = _real(advantages.detach(), loss_mask)
     clipped_ratios = ratios.clamp(*_clip_range(clip_epsilon))
-    return -masked_mean(torch.minimum(ratios * weights, clipped_ratios * weights), loss_mask, count)
+    return -masked_mean(torch.minimum(ratios * weights, clipped_ratios * weights), loss_mask)
 
 
 def value_loss(
@@ -99,8 +83,6 @@ def value_loss(
     loss_mask: Bool[Tensor, "*rows"],
     *,
     huber_delta: float | None = None,
-    term_weights: Float[Tensor, " K"] | None = None,
-    count: Real[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean over rows of 0.5 (V - target)² or of Huber's loss, added up over several value functions.
 
@@ -109,8 +91,6 @@ def value_loss(
         targets: what they should have been, taken as constants.
         loss_mask: True for rows that count, without the K dimension.
         huber_delta: if given, errors above it count linearly: δ (|e| - δ/2) (Huber 1964).
-        term_weights: weight of each of the K value functions; all 1 by default.
-        count: number of rows to divide by; see the module.
 
     Raises:
         ValueError: if shapes differ (naming each shape) or huber_delta is not positive.
@@ -125,42 +105,25 @@ def value_loss(
     if huber_delta is not None:
         linear = huber_delta * (errors.abs() - 0.5 * huber_delta)
         losses = torch.where(errors.abs() <= huber_delta, losses, linear)
-    if term_weights is not None:
-        if not has_terms or term_weights.shape != values.shape[-1:]:
-            raise ValueError(
-                f"term_weights {list(term_weights.shape)} need one value function for each weight, got values "
-                f"{list(values.shape)} for rows {list(loss_mask.shape)}; pass values of shape [..., K] and K weights"
-            )
-        losses = losses * term_weights
-    return masked_mean(losses.sum(-1) if has_terms else losses, loss_mask, count)
+    return masked_mean(losses.sum(-1) if has_terms else losses, loss_mask)
 
 
-def entropy_loss(
-    entropies: Float[Tensor, "*rows"], loss_mask: Bool[Tensor, "*rows"], count: Real[Tensor, ""] | None = None
-) -> Float[Tensor, ""]:
+def entropy_loss(entropies: Float[Tensor, "*rows"], loss_mask: Bool[Tensor, "*rows"]) -> Float[Tensor, ""]:
     """Return minus the mean entropy, in nats: descending it keeps the policy exploring (Williams & Peng 1991)."""
-    return -masked_mean(entropies, loss_mask, count)
+    return -masked_mean(entropies, loss_mask)
 
 
-def teacher_kl_loss(
-    divergences: Float[Tensor, "*rows"],
-    loss_mask: Bool[Tensor, "*rows"],
-    row_weights: Float[Tensor, "*rows"] | None = None,
-    *,
-    count: Real[Tensor, ""] | None = None,
-) -> Float[Tensor, ""]:
-    """Return the weighted mean of KL(target policy || teacher), which keeps the policy near what it was taught.
+def teacher_kl_loss(divergences: Float[Tensor, "*rows"], loss_mask: Bool[Tensor, "*rows"]) -> Float[Tensor, ""]:
+    """Return the mean of KL(target policy || teacher), which keeps the policy near what it was taught.
 
     Args:
         divergences: KL divergence of each row in nats, from the policies' distributions.
         loss_mask: True for rows that hold a decision.
-        row_weights: weight of each row, such as more weight for a game's first minutes (Vinyals et al. 2019, Methods).
-        count: number of rows to divide by; see the module.
 
     Raises:
         ValueError: if shapes differ, naming each shape.
     """
-    return _weighted_mean(divergences, loss_mask, row_weights, count)
+    return masked_mean(divergences, loss_mask)
 
 
 def behaviour_cloning_loss(
@@ -176,19 +139,23 @@ def behaviour_cloning_loss(
         target_log_prob: log-probability of the demonstrated actions under the policy being learnt.
         loss_mask: True for rows that hold a demonstrated action.
         row_weights: weight of each row; all 1 by default.
-        count: number of rows to divide by; see the module.
+        count: what to divide by, in place of the number of real rows: the sum of their weights, say.
 
     Raises:
         ValueError: if shapes differ, naming each shape.
     """
-    return -_weighted_mean(target_log_prob, loss_mask, row_weights, count)
+    _check_rows(loss_mask, target_log_prob=target_log_prob)
+    log_prob = _real(target_log_prob, loss_mask)
+    if row_weights is not None:
+        _check_rows(loss_mask, row_weights=row_weights)
+        log_prob = log_prob * _real(row_weights.detach(), loss_mask)
+    return -masked_mean(log_prob, loss_mask, count)
 
 
 def approximate_kl(
     target_log_prob: Float[Tensor, "*rows"],
     behaviour_log_prob: Float[Tensor, "*rows"],
     loss_mask: Bool[Tensor, "*rows"],
-    count: Real[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Return an estimate of KL(behaviour || target) in nats from actions of the behaviour policy; carries no gradient.
 
@@ -199,7 +166,7 @@ def approximate_kl(
         ValueError: if shapes differ, naming each shape.
     """
     log_ratios = _log_ratio(target_log_prob.detach(), behaviour_log_prob, loss_mask)
-    return masked_mean(torch.expm1(log_ratios) - log_ratios, loss_mask, count)
+    return masked_mean(torch.expm1(log_ratios) - log_ratios, loss_mask)
 
 
 def clip_fraction(
@@ -208,7 +175,6 @@ def clip_fraction(
     loss_mask: Bool[Tensor, "*rows"],
     *,
     clip_epsilon: float,
-    count: Real[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the share of rows whose ratio lies outside 1 ± ε of `clipped_policy_loss`; carries no gradient.
 
@@ -217,7 +183,7 @@ def clip_fraction(
     """
     low, high = _clip_range(clip_epsilon)
     ratios = _log_ratio(target_log_prob.detach(), behaviour_log_prob, loss_mask).exp()
-    return masked_mean(((ratios < low) | (ratios > high)).to(ratios.dtype), loss_mask, count)
+    return masked_mean(((ratios < low) | (ratios > high)).to(ratios.dtype), loss_mask)
 
 
 def explained_variance(
@@ -235,14 +201,6 @@ def explained_variance(
     spread = masked_mean((targets - masked_mean(targets, loss_mask)).square(), loss_mask)
     unexplained = masked_mean((errors - masked_mean(errors, loss_mask)).square(), loss_mask)
     return torch.where(spread > 0, 1.0 - unexplained / torch.where(spread > 0, spread, 1.0), 0.0)
-
-
-def _weighted_mean(x: Tensor, loss_mask: Tensor, row_weights: Tensor | None, count: Tensor | None) -> Tensor:
-    _check_rows(loss_mask, rows=x)
-    if row_weights is None:
-        return masked_mean(x, loss_mask, count)
-    _check_rows(loss_mask, row_weights=row_weights)
-    return masked_mean(_real(x, loss_mask) * _real(row_weights.detach(), loss_mask), loss_mask, count)
 
 
 def _real(x: Tensor, loss_mask: Tensor) -> Tensor:

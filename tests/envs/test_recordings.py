@@ -150,6 +150,12 @@ def test_folders_of_something_else_are_left_alone(tmp_path: Path, name: str) -> 
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_a_file_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("text")
+    with pytest.raises(RecordingError, match="data is a file, and a recording is a folder"):
+        RecordingWriter(tmp_path / "data", HEADER)
+
+
 def test_what_a_killed_first_manifest_leaves_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / ".manifest.json.17").write_text("{")
     RecordingWriter(tmp_path, HEADER)

@@ -119,16 +119,16 @@ def check_opponents(config: EnvironmentConfig, opponents: Sequence[str] | None =
         opponents = config.opponents
         if not opponents:
             raise ValueError("environment.opponents is empty: name at least one AI")
-    if are_given and (own := [name for name in opponents if name in (SELF_PLAY, PAST_SELF)]):
-        raise ValueError(f"{own[0]} is met in training only: expected AIs of the game")
     if isinstance(config, StarCraft2Config):
         check_starcraft2_opponents(opponents, ais_only=are_given)
         return
     from envs.microrts.ais import ai_factory
 
     for opponent in dict.fromkeys(opponents):
-        if are_given or opponent not in (SELF_PLAY, PAST_SELF):
+        if opponent not in (SELF_PLAY, PAST_SELF):
             ai_factory(opponent)
+        elif are_given:
+            raise ValueError(f"{opponent} is met in training only: expected an AI of the game, such as CoacAI")
 
 
 def spec_of(environment: BatchedEnvironment) -> AgentSpec:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from envs.files import replace_durably, write_durably
 from training.checkpoint_paths import METADATA_FILE, step_folders
@@ -179,7 +179,7 @@ def _check_nothing_else(run: RunDirectory) -> None:
         )
 
 
-_occupied: dict[Path, IO[bytes]] = {}
+_occupied: dict[Path, int] = {}  # the open file whose lock others see, for as long as this process lives
 
 
 def _occupy(path: Path) -> None:
@@ -191,16 +191,16 @@ def _occupy(path: Path) -> None:
     path = path.resolve()
     if path in _occupied:
         return
-    lock = (path / LOCK_FILE).open("wb")
+    lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        lock.close()
+        os.close(lock)
         raise RunDirectoryError(
             f"another process has a run in {path}: wait until it has ended, or give another --run-dir"
         ) from error
     except OSError:  # there are no locks here
-        lock.close()
+        os.close(lock)
         return
     _occupied[path] = lock
 

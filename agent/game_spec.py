@@ -84,7 +84,7 @@ class AgentSpec:
         """Return the spec whose fields, by `dataclasses.asdict`, were stored as JSON.
 
         Raises:
-            KeyError, TypeError: if they are not those of a spec.
+            AttributeError, KeyError, TypeError: if they are not those of a spec.
         """
         fields = {name: _tuples(value) for name, value in stored.items()}
         action = {name: _tuples(value) for name, value in stored["action"].items()}

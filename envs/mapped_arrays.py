@@ -26,7 +26,16 @@ _DTYPES = {
 
 
 def to_bytes(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Return the content of a file of arrays, with texts beside them."""
+    """Return the content of a file of arrays, with texts beside them.
+
+    Raises:
+        ValueError: if an array holds anything but truth values, whole numbers and floating-point numbers.
+    """
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("<") not in _DTYPES.values():
+            raise ValueError(
+                f"{name} is of type {array.dtype}, expected one of {', '.join(map(str, _DTYPES.values()))}"
+            )
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return save(contiguous, dict(metadata) if metadata else None)
 

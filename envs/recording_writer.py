@@ -41,6 +41,7 @@ def write_shard(
     """Write a shard's file, whole or not at all, and return what goes into the manifest.
 
     Raises:
+        ValueError: if an array is of a type that is not stored, such as text.
         OSError: if the disk is full or not writable.
     """
     arrays, kinds = {}, {}

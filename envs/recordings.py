@@ -9,7 +9,6 @@ A shard is complete or absent: it is written under another name and renamed, and
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.files import file_sha256
 from envs.mapped_arrays import map_arrays
 from envs.recording_arrays import ArrayKind, decode
 
@@ -116,20 +116,11 @@ class Shard:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Return the manifest of a recording, its shards as `Shard`.
 
     Raises:
-        RecordingError: if there is none, or it is damaged or of a newer version.
+        RecordingError: if there is none, or it is damaged or of another version.
     """
     path = directory / MANIFEST_FILE
     try:
@@ -234,7 +225,11 @@ class RecordingReader:
         return replace(whole, info=self.player_games[index])
 
     def extra(self, index: int) -> Mapping[str, Any]:
-        """Return more facts of a player game, where the recording holds some."""
+        """Return more facts of a player game, where the recording holds some.
+
+        Raises:
+            RecordingError: if the shard is damaged.
+        """
         part = self._parts[index][0]
         return self._opened(part.shard).extra(part.place)
 

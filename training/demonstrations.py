@@ -139,7 +139,11 @@ class Demonstrations:
         )
 
     def extra(self, index: int) -> Mapping[str, Any]:
-        """Return what the recording holds beside a player game: of StarCraft II, z and the game's version."""
+        """Return what the recording holds beside a player game: of StarCraft II, z and the game's version.
+
+        Raises:
+            RecordingError: if the shard is damaged.
+        """
         return self._reader.extra(index)
 
     def verify(self) -> None:
@@ -173,5 +177,5 @@ def _manifest(directory: Path, stored: Mapping[str, Any]) -> Manifest:
             left_out=stored["left_out"],
             header=header,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"the manifest of {directory} is damaged: {type(error).__name__}: {error}") from error

@@ -215,7 +215,7 @@ def open_imitation(
     Raises:
         ConfigError: if what is asked for does not exist or does not fit together.
         RecordingError: if there is no recording, or it is damaged.
-        RunDirectoryError: if the directory holds another run.
+        RunDirectoryError: if the directory holds something else, or another process has a run in it.
         CheckpointError: if the checkpoint to go on from is damaged or does not fit.
         GameError: if the game is not installed.
         OSError: if the directory is not writable or the disk is full.

@@ -5,7 +5,7 @@ count; whatever stands in the others, a NaN included, changes neither a loss nor
 gives 0. Gradients reach only the learner's own outputs (`target_log_prob`, `values`, `entropies`, `divergences`):
 advantages, targets and behaviour log-probabilities are taken as constants.
 
-Every loss is a mean over the real rows.
+Every loss is a mean over the real rows; that of behaviour cloning may be divided by another `count`.
 """
 
 import torch

@@ -29,8 +29,16 @@ _SETTINGS = {
     "RAY_worker_niceness": "0",  # beside other work, actors would get next to nothing and the learner wait for them
 }
 _LOCAL_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+
+
+def _cluster_address() -> str | None:
+    """Return the address of the cluster to join, None to start a Ray of our own."""
+    address = os.environ.get(_CLUSTER_VARIABLE)
+    return None if address in (None, "", "local") else address
+
+
 if "ray" not in sys.modules:
-    _settings = _SETTINGS if os.environ.get(_CLUSTER_VARIABLE) else _SETTINGS | _LOCAL_SETTINGS
+    _settings = _SETTINGS if _cluster_address() else _SETTINGS | _LOCAL_SETTINGS
     os.environ.update({name: value for name, value in _settings.items() if name not in os.environ})
     if _settings.get("RAY_AUTH_MODE") == os.environ.get("RAY_AUTH_MODE") == "token":
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -65,7 +73,7 @@ def start_ray(num_actors: int) -> None:
     """
     if ray.is_initialized():
         return
-    address = os.environ.get(_CLUSTER_VARIABLE)
+    address = _cluster_address()
     if address:
         check_address(address)
     with handlers_kept(), _interruptible():  # Ray sets its own when it starts, and none when it ends
@@ -86,19 +94,19 @@ def start_ray(num_actors: int) -> None:
 
 
 def check_address(address: str) -> None:
-    """Check that something answers at the address of a cluster, as Ray tries for a quarter of an hour.
+    """Check that something answers at the address of a cluster, because Ray itself would try for a quarter of an hour.
 
     Raises:
         ActorError: if it is none, or nothing does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address in ("auto", "local"):
+    if address == "auto":
         return
     if not host or not port.isdecimal():
         raise ActorError(f"RAY_ADDRESS is {address!r}, expected HOST:PORT, ray://HOST:PORT or auto; unset it for none")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise ActorError(
             f"no Ray cluster answers at RAY_ADDRESS={address} ({error}): start it, or unset the variable to play on "
             "this machine"
@@ -107,7 +115,7 @@ def check_address(address: str) -> None:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let a signal to end that comes while Ray starts, and has a handler of its own, interrupt like any other."""
+    """Turn the exit by which Ray's own handler answers SIGTERM while it starts into an interruption."""
     try:
         yield
     except SystemExit as error:
@@ -140,7 +148,7 @@ def kill_actors(actors: Iterable[tuple[Any, int | None]]) -> None:
     for actor, process_id in actors:
         with contextlib.suppress(ray.exceptions.RayError):  # it has ended with Ray
             ray.kill(actor)
-        if process_id is not None and not os.environ.get(_CLUSTER_VARIABLE):
+        if process_id is not None and not _cluster_address():
             with contextlib.suppress(psutil.Error):
                 processes.append(psutil.Process(process_id))
     _, left = psutil.wait_procs([each for each in processes if _is_actor(each)], timeout=END_SECONDS)

@@ -34,7 +34,7 @@ from training.learner import Learner
 from training.loop import Progress, Update, training_loop
 from training.machine import describe_environment
 from training.metrics import CompositeLogger
-from training.run_directory import RunDirectory, prepare_run_directory
+from training.run_directory import RunDirectory, RunDirectoryError, prepare_run_directory
 from training.saved_run import SavedRun, mismatch_reported
 from training.sources import ActorError, ExperienceSource, LocalSource
 
@@ -112,7 +112,7 @@ def open_run(
 
     Raises:
         ConfigError: if the config asks for what does not exist or does not fit together.
-        RunDirectoryError: if the directory holds another run.
+        RunDirectoryError: if the directory holds something else, or another process has a run in it.
         CheckpointError: if the checkpoint to go on from is damaged or does not fit.
         GameError: if the game is not installed.
         OSError: if the directory is not writable or the disk is full.
@@ -162,9 +162,16 @@ def make_agent(
 
 
 def begin(run: SavedRun, *, goes_on: bool, allow_version_mismatch: bool) -> None:
-    """Restore a run that goes on, and write down what it is."""
+    """Restore a run that goes on, and write down what it is.
+
+    Raises:
+        CheckpointError: if no checkpoint can be used.
+        RunDirectoryError: if the run was to begin, and there is a checkpoint by now.
+    """
     if goes_on:
         run.restore(allow_version_mismatch)
+    elif latest_checkpoint(run.directory.checkpoints):
+        raise RunDirectoryError(f"another process had a run in {run.directory.path} until now: give the command again")
     run.directory.write_config(run.settings())
     run.directory.write_environment(describe_environment(run.identity["game"]))
 
@@ -289,12 +296,9 @@ def load_agent(
         agent_config = AgentConfig(**checkpoint.metadata["agent"])
     stored = with_later_fields(checkpoint.metadata)
     with config_checked():
-        if on_own_map:
-            identity, spec = identify(config)
-        else:
-            identity, spec = {"game": game_build(config.environment)}, AgentSpec.from_json(stored["layout"])
+        identity = identify(config)[0] if on_own_map else {"game": game_build(config.environment)}
     check_compatible(stored, identity, allow_version_mismatch)
-    agent = Agent(spec, agent_config)
     with mismatch_reported(checkpoint):
+        agent = Agent(AgentSpec.from_json(stored["layout"]), agent_config)
         agent.load_state_dict(checkpoint.weights)
     return agent.eval(), config, checkpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -138,13 +139,8 @@ def prepare_run_directory(
         OSError: if it cannot be made or written to, or the disk is full; the error names the path.
     """
     run = RunDirectory(Path(path))
-    if run.path.is_dir() and not resume and any(run.path.iterdir()):
-        raise RunDirectoryError(
-            f"{run.path} is not empty: a new run would mix its files with those there. Go on with the run in it with "
-            "--resume auto, or give another directory with --run-dir"
-        )
-    if run.path.is_dir() and not run.config_file.is_file():
-        _check_nothing_else(run)
+    if run.path.is_dir():
+        _check_content(run, resume=resume)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         _check_space(run.path, minimum_free_bytes)
@@ -162,15 +158,24 @@ def prepare_run_directory(
     return run
 
 
-def _check_nothing_else(run: RunDirectory) -> None:
-    """Check that a directory without the settings of a run holds nothing but what a start leaves that was killed."""
+def _check_content(run: RunDirectory, *, resume: bool) -> None:
+    """Check that a directory is empty; or, to resume, holds a run or what a start leaves that was killed."""
+    if not resume and any(run.path.iterdir()):
+        raise RunDirectoryError(
+            f"{run.path} is not empty: a new run would mix its files with those there. Go on with the run in it with "
+            "--resume auto, or give another directory with --run-dir"
+        )
+    if run.config_file.is_file():
+        return
     if (run.path / METADATA_FILE).is_file():
         raise RunDirectoryError(
             f"{run.path} is a checkpoint: give the run directory that it lies in to go on with its run, or --init "
             f"{run.path} and another --run-dir to begin with its weights"
         )
     if step_folders(run.path):
-        raise RunDirectoryError(f"{run.path} has the checkpoints of a run: give its directory, {run.path.parent}")
+        raise RunDirectoryError(
+            f"{run.path} has the checkpoints of a run: give its directory, {run.path.resolve().parent}"
+        )
     ours = (run.checkpoints.name, run.games.name)
     others = sorted(file.name for file in run.path.iterdir() if file.name not in ours and not file.name.startswith("."))
     if others:
@@ -189,8 +194,12 @@ def _occupy(path: Path) -> None:
         RunDirectoryError: if another process is there.
     """
     path = path.resolve()
-    if path in _occupied:
-        return
+    if (held := _occupied.pop(path, None)) is not None:
+        with contextlib.suppress(FileNotFoundError):  # the directory was removed since, and made again
+            if os.path.samestat(os.fstat(held), os.stat(path / LOCK_FILE)):
+                _occupied[path] = held
+                return
+        os.close(held)
     lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

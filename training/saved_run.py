@@ -103,7 +103,7 @@ def mismatch_reported(checkpoint: Checkpoint) -> Iterator[None]:
     """Turn what does not fit in a checkpoint that is whole into a CheckpointMismatchError."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointMismatchError(
             f"the checkpoint {checkpoint.path}, written by perceiver-star {checkpoint.metadata['software_version']}, "
             f"does not fit this version or these settings ({type(error).__name__}: {error}); use those it was trained "

@@ -140,7 +140,7 @@ class Player:
         self._arrays[VALUE_SCALARS][:] = value_scalars(opponent._arrays[SCALARS])
 
     def drop(self) -> None:
-        """End the episode because the game failed; the observation stays the last one."""
+        """End the episode because the game failed; the observation stays the last one, or what there is of the next."""
         self._arrays[ACTION_MASK][:] = 0
         for name in ("terminated", "outcome", "elapsed_steps", "reward_terms"):
             self._arrays[name][:] = 0

@@ -68,7 +68,12 @@ def test_an_actor_ends_as_ray_expects_it_or_at_last_by_a_signal(hangs: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("address", "message"), [("nowhere", "expected HOST:PORT"), ("127.0.0.1:{port}", "no Ray cluster answers at")]
+    ("address", "message"),
+    [
+        ("nowhere", "expected HOST:PORT"),
+        ("127.0.0.1:{port}", "no Ray cluster answers at"),
+        ("head..local:1", "no Ray cluster answers at"),
+    ],
 )
 def test_a_cluster_that_is_not_there_is_told_at_once(
     monkeypatch: pytest.MonkeyPatch, address: str, message: str
@@ -82,13 +87,24 @@ def test_a_cluster_that_is_not_there_is_told_at_once(
     assert not ray_cluster.ray.is_initialized()
 
 
-def test_an_empty_address_is_none() -> None:
+def test_a_signal_while_ray_starts_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exit_as_rays_handler_does(**settings: object) -> None:
+        raise SystemExit(15)
+
+    monkeypatch.setattr(ray_cluster.ray, "init", exit_as_rays_handler_does)
+    with pytest.raises(KeyboardInterrupt):
+        ray_cluster.start_ray(1)
+    ray_cluster.stop_ray()
+
+
+@pytest.mark.parametrize("address", ["", "local"])
+def test_an_address_of_no_cluster_is_none(address: str) -> None:
     """Settings for a cluster would open a local Ray to the network."""
     code = "import os; from training import ray_cluster; print(os.environ['RAY_AUTH_MODE'])"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     found = subprocess.run(
         [sys.executable, "-c", code],
-        env={**environment, "RAY_ADDRESS": ""},
+        env={**environment, "RAY_ADDRESS": address},
         capture_output=True,
         text=True,
         timeout=120,

@@ -150,6 +150,16 @@ def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "checkpoints").rglob("*")) == before
 
 
+def test_a_run_that_another_process_has_begun_meanwhile_is_not_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small("gymnasium")
+    train_until(config, tmp_path, 1)
+    monkeypatch.setattr(run, "has_checkpoint", lambda path: False)  # as it was when this process looked
+    with pytest.raises(RunDirectoryError, match="until now: give the command again"):
+        open_run(config, tmp_path, resume=True)
+
+
 def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
     config = small("gymnasium")
     train_until(config, tmp_path, 1)

@@ -58,15 +58,23 @@ def test_two_processes_have_no_run_in_one_directory(tmp_path: Path) -> None:
         "prepare_run_directory(sys.argv[1], resume=True); print('there', flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path.cwd(), text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "there\n"
-        with pytest.raises(RunDirectoryError, match="another process has a run in"):
-            prepare_run_directory(tmp_path / "a", resume=True)
-        other.kill()
-        other.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "there\n"
+            with pytest.raises(RunDirectoryError, match="another process has a run in"):
+                prepare_run_directory(tmp_path / "a", resume=True)
+        finally:
+            other.kill()
     for _ in range(2):
         prepare_run_directory(tmp_path / "a", resume=True)
+
+
+def test_a_directory_that_was_removed_and_made_again_is_occupied_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        prepare_run_directory(tmp_path / "a")
+        assert (tmp_path / "a/.in-use").is_file()
+        shutil.rmtree(tmp_path / "a")
 
 
 def test_a_place_that_cannot_be_a_directory_is_named(tmp_path: Path) -> None:

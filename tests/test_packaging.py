@@ -80,22 +80,48 @@ def requirements_of(*names: str) -> set[str]:
     return known
 
 
-def test_torso_runs_where_only_torch_and_numpy_are_installed() -> None:
-    base = requirements_of("torch", "numpy")
-    others = sorted(
+def installed_beside(*names: str) -> list[str]:
+    """Return the modules that are installed with other distributions than these and what comes along with them."""
+    base = requirements_of(*names)
+    return sorted(
         name
         for name, owners in importlib.metadata.packages_distributions().items()
         # enum34, which pysc2-evolved asks for, installs a module that Python has itself.
         if not base & {canonical(owner) for owner in owners} and name not in sys.stdlib_module_names
+        if name not in PACKAGES
     )
+
+
+def run_without(modules: list[str], code: str) -> str:
+    """Return what code prints where some modules cannot be imported."""
+    hidden = f"import sys; sys.modules.update(dict.fromkeys({modules}))\n"
+    finished = subprocess.run(
+        [sys.executable, "-c", hidden + code], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+def test_torso_runs_where_only_torch_and_numpy_are_installed() -> None:
+    others = installed_beside("torch", "numpy")
     assert {"gymnasium", "jaxtyping"} <= set(others)
-    code = f"""
-import sys
-sys.modules.update(dict.fromkeys({others}))  # importing a module that is None fails
+    code = """
 import torch
 from perceiver_io import EntityTorso, PerceiverIO, PerceiverIOConfig
 print([name for name in sys.modules if name.split(".")[0] in ("agent", "envs", "training")])
 """
-    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.strip() == "[]"
+    assert run_without(others, code) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("extra", "modules"),
+    [
+        ("microrts", "envs.microrts, envs.recording_writer"),
+        ("starcraft2", "envs.starcraft2.vector_env, envs.starcraft2.replays"),
+    ],
+)
+def test_games_run_where_only_their_extra_is_installed(pyproject: dict[str, Any], extra: str, modules: str) -> None:
+    asked = [name_and_oldest(line)[0] for line in pyproject["project"]["optional-dependencies"][extra]]
+    others = installed_beside("torch", "numpy", *asked)
+    assert "tyro" in others
+    run_without(others, f"import {modules}")

@@ -50,7 +50,7 @@ class RecordOptions:
     resume: bool = False
     """Go on with a recording that was interrupted, with the same options."""
     games_per_shard: int = 16
-    """Games in each folder of the recording, all of which an interruption loses."""
+    """Games in each file of the recording, all of which an interruption loses."""
     workers: int | None = None
     """Processes; by default one for each usable core."""
 

@@ -75,7 +75,7 @@ class ReplayReport:
     """What became of replays.
 
     Attributes:
-        shards: folders that were written.
+        shards: files that were written.
         decisions: decisions in them.
         views: players' games in them.
         skipped: replays, and players' games, that were not used, by reason.

@@ -251,8 +251,7 @@ def _write_error(error: OSError, target: Path) -> CheckpointWriteError:
     kept = f"the last good checkpoint is {last_good}" if last_good else "there is no earlier one"
     return CheckpointWriteError(
         error.errno,
-        f"could not write the checkpoint ({error.strerror or error}); {kept}. Free space or mend the permissions, "
-        "then go on with --resume auto",
+        f"could not write the checkpoint ({error.strerror or error}); {kept}. Free space or mend the permissions",
         str(target),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -116,38 +117,47 @@ def imitate(arguments: list[str]) -> int:
 
 
 def _carry_out(run: TrainingRun | ImitationRun, command: str, beginning: str, *, goes_on: bool) -> int:
-    """Train and measure, and say so."""
-    from training.console import counting, print_matches, print_returns, training_progress
-    from training.final_evaluation import evaluate_run
-    from training.interruption import stop_on_signals
-
+    """Train and measure, and say so; where that ends early, say how it goes on."""
     print(f"run directory {run.directory.path}, recipe {run.config.recipe}", flush=True)
     if run.checkpoint:
         print(f"going on from {run.checkpoint} with the settings stored there and those given", flush=True)
     elif goes_on:
         print("there is nothing to go on with: a new run begins", flush=True)
+    to_go_on = f"to go on: {PROGRAM} {command} --run-dir {shlex.quote(str(run.directory.path))} --resume auto"
+    try:
+        finished = _train_and_measure(run, beginning)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) or _exit_code(error) != FAILED:
+            raise
+        return _error(f"{_message(error)}; {to_go_on}", FAILED)
+    return 0 if finished else _error(f"interrupted; {to_go_on}", INTERRUPTED)
+
+
+def _train_and_measure(run: TrainingRun | ImitationRun, beginning: str) -> bool:
+    """Return whether nothing interrupted it."""
+    from training.console import counting, print_matches, print_returns, training_progress
+    from training.final_evaluation import evaluate_run
+    from training.interruption import stop_on_signals
+
     with stop_on_signals("stopping, with a checkpoint; once more ends at once\n") as stop:
-        if run.complete:
-            print("training is complete", flush=True)
-        else:
+        if not run.complete:
             print(beginning, flush=True)
             with training_progress(run) as report:
                 run.train(report, stop)
-            print(f"{'stopped' if not run.complete else 'trained'}; checkpoint {run.checkpoint}", flush=True)
+        print(f"{run.ending if run.complete else 'stopped'}; checkpoint {run.checkpoint}", flush=True)
         evaluation = None
         if run.complete and not stop.is_set():
             with counting("evaluating", "games") as count:
                 evaluation = evaluate_run(run, count, stop)
         if stop.is_set():
-            goes_on_by = f"{PROGRAM} {command} --run-dir {run.directory.path} --resume auto"
-            return _error(f"interrupted; to go on: {goes_on_by}", INTERRUPTED)
+            return False
     if evaluation:
         print_matches(evaluation.results, evaluation.baseline)
         print_returns(evaluation.returns)
         if evaluation.results or evaluation.returns:
             games = f", {run.directory.games} a game against each opponent" if evaluation.games else ""
             print(f"{run.directory.evaluation_file} holds the results{games}")
-    return 0
+    return True
 
 
 def evaluate(arguments: list[str]) -> int:

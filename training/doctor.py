@@ -78,8 +78,7 @@ def _python() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     try:
-        version = importlib.metadata.version("perceiver-star")
-        requirements = importlib.metadata.requires("perceiver-star") or []
+        version, requirements = importlib.metadata.version("perceiver-star"), list(_requirements())
     except importlib.metadata.PackageNotFoundError:
         yield Finding(
             name="perceiver-star",
@@ -90,8 +89,7 @@ def _packages() -> Iterator[Finding]:
         return
     yield Finding(name="perceiver-star", status="ok", detail=version)
     seen = set()
-    for match in filter(None, map(_REQUIREMENT.match, requirements)):
-        name, oldest, extra = match.groups()
+    for name, oldest, extra in requirements:
         if extra not in ("dev", "starcraft2") and name not in seen:
             seen.add(name)
             yield _package(name, oldest, extra)
@@ -104,10 +102,16 @@ def extras_of_packages() -> dict[str, set[str]]:
         PackageNotFoundError: if PerceiverStar itself is not installed.
     """
     extras: dict[str, set[str]] = {}
-    for match in filter(None, map(_REQUIREMENT.match, importlib.metadata.requires("perceiver-star") or [])):
-        if match[3] != "dev":
-            extras.setdefault(match[1], set()).add(match[3] or "")
+    for name, _, extra in _requirements():
+        if extra != "dev":
+            extras.setdefault(name, set()).add(extra or "")
     return extras
+
+
+def _requirements() -> Iterator[tuple[str, str, str | None]]:
+    """Yield the name, oldest release and extra of each package; those without an extra come with all."""
+    for match in filter(None, map(_REQUIREMENT.match, importlib.metadata.requires("perceiver-star") or [])):
+        yield match[1], match[2], match[3]
 
 
 def _package(name: str, oldest: str, extra: str | None) -> Finding:

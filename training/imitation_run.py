@@ -80,6 +80,13 @@ class ImitationRun(SavedRun):
         return self.ended
 
     @property
+    def ending(self) -> str:
+        """What is said of a run that is complete."""
+        if self._is_patient:
+            return super().ending
+        return f"{super().ending}: for --patience {self.imitation.patience} measurements, no held-out loss was lower"
+
+    @property
     def schedule(self) -> TrainConfig:
         """The config with the number of steps that will be made at most: its own, or those of all passes."""
         steps = self.imitation.passes * self.choice.num_train_steps

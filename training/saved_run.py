@@ -43,6 +43,11 @@ class SavedRun:
         return self.progress.share(self.schedule) >= 1.0
 
     @property
+    def ending(self) -> str:
+        """What is said of a run that is complete."""
+        return "training is complete"
+
+    @property
     def schedule(self) -> TrainConfig:
         """The config by which the share that is done is told."""
         return self.config

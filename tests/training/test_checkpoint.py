@@ -211,7 +211,7 @@ def test_a_failed_rename_puts_the_replaced_checkpoint_back(tmp_path: Path, monke
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        CheckpointWriteError, match=r"there is no earlier one.*--resume auto.*file/checkpoints/000000000100"
+        CheckpointWriteError, match=r"there is no earlier one.*mend the permissions.*file/checkpoints/000000000100"
     ):
         save(tmp_path / "file" / "checkpoints")
 

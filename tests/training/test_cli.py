@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from PIL import Image
 
 from training import cli
 from training.checkpoint import OWN_METADATA, load_checkpoint, save_checkpoint
+from training.metrics import JsonLinesLogger
 
 ROOT = Path(__file__).parents[2]
 CARTPOLE = ("--recipe", "gymnasium", "--actors.games-per-actor", "2", "--actors.unroll-length", "8")
@@ -201,6 +203,21 @@ def test_an_unwritable_run_directory_is_told(capsys: pytest.CaptureFixture[str],
     said = capsys.readouterr().err
     assert str(tmp_path / "file" / "a") in said
     assert "nothing was started" in said
+
+
+def test_a_disk_that_fills_up_is_told_with_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "metrics.jsonl")
+
+    monkeypatch.setattr(JsonLinesLogger, "log", full)
+    directory = tmp_path / "my run"
+    assert run("train", *CARTPOLE, "--actors", "0", "--total-steps", "100", "--run-dir", str(directory)) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "perceiver-star: metrics.jsonl: No space left on device; "
+        f"to go on: perceiver-star train --run-dir '{directory}' --resume auto"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,7 @@ def test_a_run_that_gets_worse_ends_early_with_its_best_weights(
     imitate_until(run, None)
     assert run.progress.updates == 12
     assert run.complete
+    assert run.ending == "training is complete: for --patience 2 measurements, no held-out loss was lower"
     assert_equal_states(load_checkpoint(tmp_path).weights, seen[1])
     assert any(not torch.equal(value, seen[3][name]) for name, value in seen[1].items())
     assert (run.best.loss, run.best.step) == (0.4, sum_of_steps(tmp_path, measurement=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -132,6 +133,10 @@ def test_a_game_that_fails_is_told_and_played_again(
     assert job.run(None).endswith("100.0 % of games won")
     assert played[2] == played[3]
     assert len(played) == 1 + 2 * len(job.budget.opponents)
+    later = dataclasses.replace(job, deadline=0.0)
+    assert later.run(None) == "done before"
+    another = dataclasses.replace(later, cell=plan.Cell(map="small", variant="deep_sets", seed=2))
+    assert another.run(None) == "not begun: the minutes are over"
 
 
 def test_a_training_that_fails_leaves_the_others_alone_but_a_missing_game_does_not(

@@ -99,7 +99,8 @@ def test_a_verdict_is_no_better_than_its_interval(
 
 
 def test_the_page_in_docs_is_that_of_the_kept_run(report: ModuleType) -> None:
-    assert (BENCHMARKS.parent / "docs" / report.PAGE).read_text(encoding="utf-8") == report.page(report.read_results(KEPT))
+    page = BENCHMARKS.parent / "docs" / report.PAGE
+    assert page.read_text(encoding="utf-8") == report.page(report.read_results(KEPT))
 
 
 def test_the_page_names_the_ais_that_tell_nothing(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:

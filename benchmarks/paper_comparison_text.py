@@ -40,12 +40,13 @@ HOW_COUNTED = """\
   Agent FLOPs are those of the learner's forward pass for a recorded observation, with the queries that the agent really
   asks, as a CPU does it: there some linear maps are folded into each other where latents or inducing points are few.
 * **A third** of the transformer's operations is close to what the paper found, 3.5 times fewer.
-* **Short lists.** Latents cost the same however short a list is, so Perceiver IO saves nothing on a few units; the
-  picture shows from where on it does. The large map is large by its lists: on the widest maps, of 32 x 32 and 64 x 64
-  cells, there are 14 to 26 units; `wide` is chambers32x32, the fullest of them. On `longest`, EightBasesWorkers16x16,
-  where lists are longest, nothing is trained: [clones are too weak there](../benchmarks/README.md#paper_comparison).
-* **Accuracy** is the share of held-out decisions that the clone would most likely have made. Nearly all units wait
-  nearly always, so that it hardly tells clones apart; that of orders leaves the waits out.
+* **Short lists.** Latents cost the same however short a list is, so 32 of them save nothing on a few units, where 8 or
+  16 do; the picture shows from where on 32 do. The large map is large by its lists: on the widest maps, of 32 x 32 and
+  64 x 64 cells, there are 14 to 26 units; `wide` is chambers32x32, the fullest of them. On `longest`,
+  EightBasesWorkers16x16, where lists are longest, nothing is trained: [clones are too weak
+  there](../benchmarks/README.md#paper_comparison).
+* **Accuracy** is the share of held-out decisions that the clone would most likely have made. On the large map nearly
+  all units wait nearly always, so that it hardly tells clones apart; that of orders leaves the waits out.
 * **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
   backward, and an acting step on 32 observations at once.
 * **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference

@@ -63,7 +63,9 @@ class AgentLearner:
         norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self.config.max_grad_norm)
         if not torch.isfinite(norm):
             values = {name: float(value) for name, value in metrics.items()}
-            raise FloatingPointError(f"the gradient is not finite at update {self.num_updates}: {values}")
+            raise FloatingPointError(
+                f"the gradient is not finite at update {self.num_updates} (a smaller learning rate may help): {values}"
+            )
         self.optimiser.step()
         if self.value_scale.enabled:
             self.value_scale.follow(float(metrics["losses/value_target_spread"]))

@@ -100,7 +100,7 @@ def train(arguments: list[str]) -> int:
     options = parse_train(arguments, f"{PROGRAM} train")
     goes_on, mismatch = options.resume == "auto", options.allow_version_mismatch
     run = open_run(options.config, options.run_path, resume=goes_on, allow_version_mismatch=mismatch)
-    return _carry_out(run, "train", "starting the games", goes_on=goes_on)
+    return _carry_out(run, "train", "starting the games", goes_on=goes_on, mismatch=mismatch)
 
 
 def imitate(arguments: list[str]) -> int:
@@ -113,23 +113,28 @@ def imitate(arguments: list[str]) -> int:
     run = open_imitation(
         options.config, options.imitation, options.run_path, resume=goes_on, allow_version_mismatch=mismatch
     )
-    return _carry_out(run, "imitate", run.choice.summary(), goes_on=goes_on)
+    return _carry_out(run, "imitate", run.choice.summary(), goes_on=goes_on, mismatch=mismatch)
 
 
-def _carry_out(run: TrainingRun | ImitationRun, command: str, beginning: str, *, goes_on: bool) -> int:
-    """Train and measure, and say so; where that ends early, say how it goes on."""
+def _carry_out(run: TrainingRun | ImitationRun, command: str, beginning: str, *, goes_on: bool, mismatch: bool) -> int:
+    """Train and measure, and say so; where a signal or an expected error ends that early, say how it goes on."""
     print(f"run directory {run.directory.path}, recipe {run.config.recipe}", flush=True)
     if run.checkpoint:
         print(f"going on from {run.checkpoint} with the settings stored there and those given", flush=True)
     elif goes_on:
         print("there is nothing to go on with: a new run begins", flush=True)
     to_go_on = f"to go on: {PROGRAM} {command} --run-dir {shlex.quote(str(run.directory.path))} --resume auto"
+    if mismatch:
+        to_go_on += " --allow-version-mismatch"
     try:
         finished = _train_and_measure(run, beginning)
+    except KeyboardInterrupt:
+        finished = False
     except Exception as error:
-        if isinstance(error, BrokenPipeError) or _exit_code(error) != FAILED:
+        code = _exit_code(error)
+        if code is None or isinstance(error, BrokenPipeError):
             raise
-        return _error(f"{_message(error)}; {to_go_on}", FAILED)
+        return _error(f"{_message(error).rstrip()}; {to_go_on}", code)
     return 0 if finished else _error(f"interrupted; {to_go_on}", INTERRUPTED)
 
 

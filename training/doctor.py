@@ -109,7 +109,7 @@ def extras_of_packages() -> dict[str, set[str]]:
 
 
 def _requirements() -> Iterator[tuple[str, str, str | None]]:
-    """Yield the name, oldest release and extra of each package; those without an extra come with all."""
+    """Yield the name, oldest release and extra of each package; the extra is None where it is always installed."""
     for match in filter(None, map(_REQUIREMENT.match, importlib.metadata.requires("perceiver-star") or [])):
         yield match[1], match[2], match[3]
 

@@ -84,7 +84,8 @@ class ImitationRun(SavedRun):
         """What is said of a run that is complete."""
         if self._is_patient:
             return super().ending
-        return f"{super().ending}: for --patience {self.imitation.patience} measurements, no held-out loss was lower"
+        patience = self.imitation.patience
+        return f"{super().ending}: the held-out loss has not fallen for {patience} measurements (--patience)"
 
     @property
     def schedule(self) -> TrainConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -17,9 +16,11 @@ import psutil
 import pytest
 from PIL import Image
 
+from envs.recordings import RecordingError
 from training import cli
 from training.checkpoint import OWN_METADATA, load_checkpoint, save_checkpoint
 from training.metrics import JsonLinesLogger
+from training.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[2]
 CARTPOLE = ("--recipe", "gymnasium", "--actors.games-per-actor", "2", "--actors.unroll-length", "8")
@@ -205,18 +206,37 @@ def test_an_unwritable_run_directory_is_told(capsys: pytest.CaptureFixture[str],
     assert "nothing was started" in said
 
 
-def test_a_disk_that_fills_up_is_told_with_how_to_go_on(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (None, 1, "/dev/full: could not write metrics (No space left on device)"),
+        (FloatingPointError("the loss is nan"), 1, "the loss is nan"),
+        (RecordingError("a shard is damaged\n"), 2, "a shard is damaged"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_run_that_ends_early_says_how_it_goes_on(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException | None,
+    code: int,
+    told: str,
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "metrics.jsonl")
+    def fail(*_: object) -> None:
+        assert error is not None
+        raise error
 
-    monkeypatch.setattr(JsonLinesLogger, "log", full)
-    directory = tmp_path / "my run"
-    assert run("train", *CARTPOLE, "--actors", "0", "--total-steps", "100", "--run-dir", str(directory)) == 1
+    if error is None:
+        monkeypatch.setattr(RunDirectory, "metrics_file", Path("/dev/full"))
+    else:
+        monkeypatch.setattr(JsonLinesLogger, "log", fail)
+    path = tmp_path / "my run"
+    options = ("--actors", "0", "--total-steps", "100", "--allow-version-mismatch")
+    assert run("train", *CARTPOLE, *options, "--run-dir", str(path)) == code
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "perceiver-star: metrics.jsonl: No space left on device; "
-        f"to go on: perceiver-star train --run-dir '{directory}' --resume auto"
+        f"perceiver-star: {told}; to go on: perceiver-star train --run-dir '{path}' --resume auto "
+        "--allow-version-mismatch"
     )
 
 
@@ -258,6 +278,7 @@ def test_a_complete_run_goes_straight_to_its_evaluation(trained: Path, capsys: p
     said = capsys.readouterr().out
     assert "going on from" in said
     assert "training is complete" in said
+    assert "starting the games" not in said
     assert said.endswith(
         f"{trained / 'evaluation.json'} holds the results, {trained / 'games'} a game against each opponent\n"
     )

@@ -98,6 +98,7 @@ def test_a_run_that_has_ended_goes_on_with_more_passes(data: str, tmp_path: Path
     imitate_until(first, None)
     ended = first.progress.game_steps
     assert ended == 2 * first.choice.num_train_steps
+    assert first.ending == "training is complete"
     longer = open_imitation(config_of(), imitation_of(data, passes=3), tmp_path, resume=True)
     assert not longer.complete
     assert_equal_states(longer.agent.state_dict(), first.best.weights)
@@ -122,7 +123,7 @@ def test_a_run_that_gets_worse_ends_early_with_its_best_weights(
     imitate_until(run, None)
     assert run.progress.updates == 12
     assert run.complete
-    assert run.ending == "training is complete: for --patience 2 measurements, no held-out loss was lower"
+    assert run.ending == "training is complete: the held-out loss has not fallen for 2 measurements (--patience)"
     assert_equal_states(load_checkpoint(tmp_path).weights, seen[1])
     assert any(not torch.equal(value, seen[3][name]) for name, value in seen[1].items())
     assert (run.best.loss, run.best.step) == (0.4, sum_of_steps(tmp_path, measurement=1))

@@ -64,7 +64,7 @@ class AgentLearner:
         if not torch.isfinite(norm):
             values = {name: float(value) for name, value in metrics.items()}
             raise FloatingPointError(
-                f"the gradient is not finite at update {self.num_updates} (a smaller learning rate may help): {values}"
+                f"the gradient is not finite at update {self.num_updates}: {values}; a smaller learning rate may help"
             )
         self.optimiser.step()
         if self.value_scale.enabled:

@@ -17,10 +17,10 @@ from paper_comparison_lessons import Lessons, batches
 from paper_comparison_plan import MAPS, VARIANTS, Budget, Cell
 from paper_comparison_results import (
     CELL_FILE,
-    CELLS,
     GAMES_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
+    cell_folder,
     recording_of,
 )
 
@@ -52,7 +52,7 @@ class CellJob:
     def run(self, context: None) -> str:
         """Train and evaluate, and return a line about it; one that fails leaves the others alone."""
         del context
-        finished = self.directory / CELLS / self.cell.path / CELL_FILE
+        finished = cell_folder(self.directory, self.cell) / CELL_FILE
         if time.time() >= self.deadline and not finished.exists():
             return NOT_BEGUN
         try:
@@ -65,7 +65,7 @@ class CellJob:
 
 def run_cell(directory: Path, cell: Cell, budget: Budget, device: str = "cpu") -> str:
     """Train and evaluate what was not done before, and return a line about it."""
-    folder = directory / CELLS / cell.path
+    folder = cell_folder(directory, cell)
     if (folder / CELL_FILE).exists():
         return "done before"
     torch.set_num_threads(1)
@@ -78,7 +78,7 @@ def run_cell(directory: Path, cell: Cell, budget: Budget, device: str = "cpu") -
     contestants = {cell.variant: AgentContestant(agent)}
     matches = plan_games(cell, budget, contestants)
     played = play(matches, contestants, folder / GAMES_FILE)
-    results = both_sides(match_results(matches, [np.asarray(outcomes) for outcomes in played["outcomes"]]))
+    results = both_sides(match_results(matches, [np.asarray(games) for games in played["games"]]))
     rows = [result.to_row() for result in results]
     result = {
         **asdict(cell),
@@ -146,17 +146,17 @@ def plan_games(cell: Cell, budget: Budget, contestants: Mapping[str, Contestant]
 
 
 def play(matches: Sequence[MatchBatch], contestants: Mapping[str, Contestant], file: Path) -> dict[str, Any]:
-    """Play the matches that the file does not hold yet, and return what it holds then: all outcomes and the time.
+    """Play the matches that the file does not hold yet, and return what it holds then: all games and the time.
 
     Raises:
         GameCrashedError: if the game or an AI fails.
     """
-    played: dict[str, Any] = {"outcomes": [], "seconds": 0.0, "core_seconds": 0.0}
+    played: dict[str, Any] = {"games": [], "seconds": 0.0, "core_seconds": 0.0}
     if file.exists():
         played = json.loads(file.read_text(encoding="utf-8"))
-    for match in matches[len(played["outcomes"]) :]:
+    for match in matches[len(played["games"]) :]:
         begin, work = time.monotonic(), time.process_time()
-        played["outcomes"].append(contestants[match.contestant].play(match).tolist())
+        played["games"].append(contestants[match.contestant].play(match).tolist())
         played["seconds"] += time.monotonic() - begin
         played["core_seconds"] += time.process_time() - work
         write_json(file, played)

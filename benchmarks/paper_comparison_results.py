@@ -165,6 +165,11 @@ def recording_of(directory: Path, game_map: str) -> Path:
     return directory / (RECORDINGS if MAPS[game_map].trained else LISTS) / game_map
 
 
+def cell_folder(directory: Path, cell: Cell) -> Path:
+    """Return where a training and its games are."""
+    return directory / CELLS / cell.path
+
+
 def read_results(directory: Path) -> Results:
     """Return what is in a run's directory.
 
@@ -182,11 +187,10 @@ def read_results(directory: Path) -> Results:
     waiting: dict[str, dict[str, list[dict[str, float]]]] = {}
     for game_map in plan["maps"]:
         for variant in VARIANTS:
-            folders = [
-                directory / CELLS / Cell(map=game_map, variant=variant, seed=seed).path for seed in plan["seeds"]
-            ]
-            if cells := _read(folders, CELL_FILE):
-                trained.setdefault(game_map, {})[variant] = trained_of(cells)
+            cells = [Cell(map=game_map, variant=variant, seed=seed) for seed in plan["seeds"]]
+            folders = [cell_folder(directory, cell) for cell in cells]
+            if finished := _read(folders, CELL_FILE):
+                trained.setdefault(game_map, {})[variant] = trained_of(finished)
             elif trainings := _read(folders, TRAINING_FILE):
                 waiting.setdefault(game_map, {})[variant] = [training["held_out"] for training in trainings]
     return Results(plan, {name: costs[name] for name in MAPS if name in costs}, trained, waiting)

@@ -56,12 +56,14 @@ def counting(doing: str, things: str) -> Iterator[Callable[[int, int], None]]:
 
 def print_matches(results: Sequence[MatchResult], baseline: Sequence[MatchResult] = ()) -> None:
     """Print win rates, beside those before training."""
-    from training.evaluation import result_table
+    from training.evaluation import has_repeats, result_table
 
     if results:
         modes = " and ".join(dict.fromkeys(result.mode for result in results))
         print(f"{results[0].contestant} ({modes}) on {results[0].place}, win rates with their 95 % interval")
         _print_table(*result_table(results, baseline))
+        if any(has_repeats(result) for result in results):
+            print("games that are not different are repeats, move by move: the interval is narrower than they allow")
 
 
 def print_returns(results: Sequence[ReturnResult]) -> None:

@@ -70,7 +70,7 @@ class AgentContestant:
         return AgentPolicy(self._agent, greedy=mode == GREEDY)
 
     def play(self, batch: MatchBatch) -> Array:
-        """Return the outcomes of a batch of games."""
+        """Return outcomes and fingerprints of a batch of games."""
         return _play(self, batch)
 
 
@@ -86,7 +86,7 @@ class RandomContestant:
         return RandomPolicy(environment)
 
     def play(self, batch: MatchBatch) -> Array:
-        """Return the outcomes of a batch of games."""
+        """Return outcomes and fingerprints of a batch of games."""
         return _play(self, batch)
 
 
@@ -103,7 +103,7 @@ class ScriptedContestant:
         return self.name
 
     def play(self, batch: MatchBatch) -> Array:
-        """Return the outcomes of a batch of games, which are played in Java."""
+        """Return outcomes [games, 1]: the games are played in Java, which does not tell which are repeats."""
         assert isinstance(batch.environment, MicroRTSConfig)
         from envs.microrts.matches import play_ai_games
 
@@ -116,7 +116,7 @@ class ScriptedContestant:
             max_steps=batch.environment.max_steps,
             seed=batch.seed,
         )
-        return results.outcomes.astype(np.int64)
+        return results.outcomes.astype(np.int64)[:, None]
 
 
 def _play(contestant: AgentContestant | RandomContestant, batch: MatchBatch) -> Array:
@@ -128,7 +128,8 @@ def _play(contestant: AgentContestant | RandomContestant, batch: MatchBatch) -> 
         agent_players=[batch.side] * batch.num_games,
     )
     try:
-        return play_episodes(environment, contestant.policy(environment, batch.mode), seed=batch.seed).outcomes
+        episodes = play_episodes(environment, contestant.policy(environment, batch.mode), seed=batch.seed)
+        return np.stack([episodes.outcomes, episodes.fingerprints], axis=1)
     finally:
         environment.close()
 

@@ -35,7 +35,10 @@ class Contestant(Protocol):
         ...
 
     def play(self, batch: MatchBatch) -> Array:
-        """Return the outcome of each game, seen by the contestant: +1, 0 or -1."""
+        """Return int [games, 2]: outcomes as the contestant sees them, +1, 0 or -1, and fingerprints of the games.
+
+        Games with equal fingerprints are repeats; [games, 1], without them, where repeats are not told.
+        """
         ...
 
 
@@ -53,19 +56,24 @@ class MatchBatch:
     seed: int
 
     def run(self, contestants: Mapping[str, Contestant]) -> Array:
-        """Play the games and return their outcomes; none, with a warning, where the game or its AI fails."""
+        """Play the games and return what `play` tells of them; none, with a warning, where the game or its AI fails."""
         try:
             return contestants[self.contestant].play(self)
         except GameStartError:
             raise
         except GameCrashedError as error:
             logger.warning("%d games against %s are dropped: %s", self.num_games, self.opponent, error)
-            return np.zeros(0, np.int64)
+            return np.zeros((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
 class MatchResult:
-    """Outcomes of a contestant's games against one opponent in one mode, on one side or (None) on both."""
+    """Outcomes of a contestant's games against one opponent in one mode, on one side or (None) on both.
+
+    Attributes:
+        different_games: games without repeats, None where that is not told. Two players that draw nothing at random
+            play the same game again and again, of which the interval of the win rate knows nothing.
+    """
 
     contestant: str
     opponent: str
@@ -73,6 +81,7 @@ class MatchResult:
     side: int | None
     mode: str
     result: WinRate
+    different_games: int | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the result as a row of evaluation.json."""
@@ -83,6 +92,7 @@ class MatchResult:
             "side": self.side,
             "mode": self.mode,
             **self.result.to_row(),
+            "different_games": self.different_games,
         }
 
 
@@ -136,18 +146,27 @@ def modes_of(player: Player | Contestant, config: EvaluationConfig) -> tuple[str
     return tuple(mode for mode in dict.fromkeys(config.modes) if mode in player.modes) or player.modes[:1]
 
 
-def match_results(batches: Sequence[MatchBatch], outcomes: Sequence[Array]) -> list[MatchResult]:
+def match_results(batches: Sequence[MatchBatch], games: Sequence[Array]) -> list[MatchResult]:
     """Return the results of each contestant, opponent, mode and side, in the order of the plan.
 
     Args:
         batches: what was planned.
-        outcomes: of the games of each batch.
+        games: what `Contestant.play` returned for each batch.
     """
     merged: dict[tuple[str, str, str, int, str], list[Array]] = {}
-    for batch, played in zip(batches, outcomes, strict=True):
+    for batch, played in zip(batches, games, strict=True):
         key = (batch.contestant, batch.opponent, batch.place, batch.side, batch.mode)
         merged.setdefault(key, []).append(played)
-    return [MatchResult(*key, _win_rate(np.concatenate(parts))) for key, parts in merged.items()]
+    return [
+        MatchResult(*key, _win_rate(np.concatenate([part[:, 0] for part in parts])), _different_games(parts))
+        for key, parts in merged.items()
+    ]
+
+
+def _different_games(parts: Sequence[Array]) -> int | None:
+    if any(part.shape[1] < 2 for part in parts):
+        return None
+    return len(np.unique(np.concatenate(parts), axis=0))
 
 
 def _win_rate(outcomes: Array) -> WinRate:
@@ -157,21 +176,25 @@ def _win_rate(outcomes: Array) -> WinRate:
 
 def both_sides(results: Iterable[MatchResult]) -> list[MatchResult]:
     """Return the results with the two sides added up."""
-    merged: dict[tuple[str, str, str, str], list[WinRate]] = {}
+    merged: dict[tuple[str, str, str, str], list[MatchResult]] = {}
     for result in results:
-        merged.setdefault((result.contestant, result.opponent, result.place, result.mode), []).append(result.result)
-    return [
-        MatchResult(contestant, opponent, place, None, mode, _sum(parts))
-        for (contestant, opponent, place, mode), parts in merged.items()
-    ]
+        merged.setdefault((result.contestant, result.opponent, result.place, result.mode), []).append(result)
+    return [_sum(parts) for parts in merged.values()]
 
 
-def _sum(parts: Sequence[WinRate]) -> WinRate:
-    return WinRate(
-        games=sum(part.games for part in parts),
-        wins=sum(part.wins for part in parts),
-        draws=sum(part.draws for part in parts),
-        losses=sum(part.losses for part in parts),
+def _sum(parts: Sequence[MatchResult]) -> MatchResult:
+    rates = [part.result for part in parts]
+    different = [part.different_games for part in parts if part.different_games is not None]
+    return replace(
+        parts[0],
+        side=None,
+        result=WinRate(
+            games=sum(rate.games for rate in rates),
+            wins=sum(rate.wins for rate in rates),
+            draws=sum(rate.draws for rate in rates),
+            losses=sum(rate.losses for rate in rates),
+        ),
+        different_games=sum(different) if len(different) == len(parts) else None,
     )
 
 
@@ -218,7 +241,7 @@ def result_table(
         parts = [part for part in results if (part.opponent, part.mode) == (total.opponent, total.mode)]
         on_sides = [_percent(part.result) for part in sorted(parts, key=lambda part: part.side or 0)]
         rate = total.result
-        counts = [str(count) for count in (rate.games, rate.wins, rate.draws, rate.losses)]
+        counts = [_games(total), *(str(count) for count in (rate.wins, rate.draws, rate.losses))]
         interval = f"{100 * rate.low:.0f}-{100 * rate.high:.0f}"
         rows.append(
             [total.opponent, total.mode, *counts, _percent(rate), interval, *(on_sides if len(sides) > 1 else [])]
@@ -230,6 +253,16 @@ def result_table(
     if len({row[1] for row in rows}) == 1:  # then it goes without saying, or into a title
         header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
     return header, rows
+
+
+def has_repeats(result: MatchResult) -> bool:
+    """Whether some of the games are known to be repeats of others."""
+    return result.different_games is not None and result.different_games < result.result.games
+
+
+def _games(total: MatchResult) -> str:
+    games = str(total.result.games)
+    return f"{games} ({total.different_games} different)" if has_repeats(total) else games
 
 
 def _percent(rate: WinRate) -> str:

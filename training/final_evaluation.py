@@ -22,10 +22,11 @@ from training.environment_config import (
     is_scored,
 )
 from training.environments import place_of
-from training.episode_evaluation import ReturnResult, plan_episodes, return_metrics
-from training.evaluation import MatchResult, mean_win_rate, plan_matches, result_metrics
+from training.episode_evaluation import EpisodeBatch, ReturnResult, plan_episodes, return_metrics
+from training.evaluation import MatchBatch, MatchResult, mean_win_rate, plan_matches, result_metrics
 from training.files import to_json
 from training.game_gifs import GameGif, GifJob
+from training.kept_results import KeptResults
 from training.play import Report, play_episode_batches, play_matches
 from training.saved_run import SavedRun
 from training.workers import run_jobs
@@ -53,6 +54,8 @@ class FinalEvaluation:
 def evaluate_run(run: SavedRun, report: Report, stop: threading.Event) -> FinalEvaluation | None:
     """Play what a run ends with, write evaluation.json, TensorBoard's figures and a GIF for each opponent.
 
+    Where it is interrupted or fails, the games that were played are kept, and the next call goes on with them.
+
     Args:
         run: a run that has trained; its processes have ended.
         report: called with the games played and all games after every batch.
@@ -70,6 +73,13 @@ def evaluate_run(run: SavedRun, report: Report, stop: threading.Event) -> FinalE
     if is_scored(environment) or isinstance(environment, GymnasiumConfig):
         return _evaluate_returns(run, environment, players, report, stop)
     return _evaluate_matches(run, environment, players, report, stop)
+
+
+def _kept(
+    run: SavedRun, players: Mapping[str, AgentContestant], batches: Sequence[MatchBatch] | Sequence[EpisodeBatch]
+) -> KeptResults:
+    identities = {name: player.identity for name, player in players.items()}
+    return KeptResults(run.directory.evaluation_file, identities, batches, resume=True, replace=True)
 
 
 def untrained_agent(run: SavedRun) -> Agent:
@@ -92,7 +102,8 @@ def _evaluate_matches(
     # How the network played before training is compared in one mode only.
     first_mode = run.config.evaluation.modes[0]
     batches = [batch for batch in batches if batch.contestant == TRAINED or batch.mode == first_mode]
-    results = play_matches(players, batches, report=report, stop=stop)
+    kept = _kept(run, players, batches)
+    results = play_matches(players, batches, report=report, stop=stop, kept=kept)
     if results is None:
         return None
     trained = [result for result in results if result.contestant == TRAINED]
@@ -101,6 +112,8 @@ def _evaluate_matches(
     _write(run, results, {**result_metrics(trained), **before}, {"evaluation/mean_win_rate": mean_win_rate(trained)})
     # The games of StarCraft II leave replays.
     games = _write_gifs(run, environment, players, stop) if isinstance(environment, MicroRTSConfig) else []
+    if not stop.is_set():
+        kept.remove()
     return FinalEvaluation(results=trained, baseline=baseline, games=games)
 
 
@@ -112,11 +125,13 @@ def _evaluate_returns(
     stop: threading.Event,
 ) -> FinalEvaluation | None:
     batches = plan_episodes(environment, run.config.evaluation, players, place=place_of(environment))
-    results = play_episode_batches(players, batches, report=report, stop=stop)
+    kept = _kept(run, players, batches)
+    results = play_episode_batches(players, batches, report=report, stop=stop, kept=kept)
     if results is None:
         return None
     metrics = return_metrics([result for result in results if result.player == TRAINED])
     _write(run, results, metrics, metrics)
+    kept.remove()
     return FinalEvaluation(returns=results)
 
 

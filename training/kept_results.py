@@ -28,9 +28,11 @@ class KeptResults:
         identities: what tells each player from others of its name.
         batches: what is played.
         resume: go on with what was kept.
+        replace: an output that is there, and what was kept of another evaluation, make room.
 
     Raises:
-        ConfigError: if something was kept and `resume` is not set, it is of another evaluation, or the output is there.
+        ConfigError: if something was kept and `resume` is not set, or without `replace`, it is of another evaluation or
+            the output is there.
         OSError: if the file cannot be read or written.
     """
 
@@ -41,8 +43,9 @@ class KeptResults:
         batches: Sequence[MatchBatch] | Sequence[EpisodeBatch],
         *,
         resume: bool,
+        replace: bool = False,
     ) -> None:
-        if output.exists():
+        if output.exists() and not replace:
             raise ConfigError(f"{output} has the results of an evaluation: choose another --output, or remove it")
         self.path = output.with_name(f"{output.name}.unfinished")
         self._batches = [json.loads(to_json({"batch": batch, "players": dict(identities)})) for batch in batches]
@@ -56,6 +59,8 @@ class KeptResults:
         for line in lines:
             results = line.pop("results")
             if line not in self._batches:
+                if replace:
+                    continue
                 raise ConfigError(
                     f"{self.path} is of an evaluation with another agent or other options: give the same as then, or "
                     "remove the file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -103,14 +104,19 @@ class RandomPolicy:
 
 @dataclass(frozen=True)
 class Episodes:
-    """How episodes ended: outcome (+1, 0, -1), return of the weighted rewards and game steps of each, [N].
+    """How episodes ended, [N]. Episodes whose game failed are left out.
 
-    Episodes whose game failed are left out.
+    Attributes:
+        outcomes: +1, 0 or -1.
+        returns: sums of the weighted rewards.
+        lengths: game steps.
+        fingerprints: of all observations, actions and rewards; episodes with equal ones are repeats of each other.
     """
 
     outcomes: Array
     returns: Array
     lengths: Array
+    fingerprints: Array
 
 
 def play_episodes(
@@ -130,7 +136,7 @@ def play_episodes(
     """
     num_rows = environment.num_envs
     outcomes, lengths, dropped = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int64), np.zeros(num_rows, bool)
-    returns = np.zeros(num_rows, np.float64)
+    returns, fingerprints = np.zeros(num_rows, np.float64), np.zeros(num_rows, np.int64)
     running = np.ones(num_rows, bool)
     observation, _ = environment.reset(seed=seed)
     policy.begin(num_rows, seed)
@@ -138,7 +144,8 @@ def play_episodes(
     actions: Array | None = None
     while running.any():
         rows = np.flatnonzero(running)
-        chosen = policy.act({key: value[rows] for key, value in observation.items()}, rows)
+        seen = {key: value[rows] for key, value in observation.items()}
+        chosen = policy.act(seen, rows)
         if actions is None:
             actions = np.zeros((num_rows, *chosen.shape[1:]), chosen.dtype)
         actions[rows] = chosen
@@ -146,9 +153,16 @@ def play_episodes(
         watch(observation, infos["elapsed_steps"])
         returns += rewards
         lengths += infos["elapsed_steps"]
+        for happened in (*seen.values(), chosen, rewards[rows]):
+            fingerprints[rows] = _extended(fingerprints[rows], happened)
         ended = running & (terminated | truncated)
         outcomes[ended] = infos["outcome"][ended]
         if "dropped" in infos:
             dropped[ended] = infos["dropped"][ended]
         running &= ~ended
-    return Episodes(outcomes[~dropped], returns[~dropped], lengths[~dropped])
+    return Episodes(outcomes[~dropped], returns[~dropped], lengths[~dropped], fingerprints[~dropped])
+
+
+def _extended(fingerprints: Array, happened: Array) -> list[int]:
+    rows = np.ascontiguousarray(happened)
+    return [zlib.crc32(row, fingerprint) for row, fingerprint in zip(rows, fingerprints.tolist(), strict=True)]

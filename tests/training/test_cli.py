@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,18 +10,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from PIL import Image
 
 from envs.recordings import RecordingError
-from training import cli
+from training import cli, final_evaluation, play
 from training.checkpoint import OWN_METADATA, load_checkpoint, save_checkpoint
 from training.metrics import JsonLinesLogger
 from training.run_directory import RunDirectory
+from training.workers import run_jobs
 
 ROOT = Path(__file__).parents[2]
 CARTPOLE = ("--recipe", "gymnasium", "--actors.games-per-actor", "2", "--actors.unroll-length", "8")
@@ -289,6 +292,37 @@ def test_a_complete_run_goes_straight_to_its_evaluation(trained: Path, capsys: p
     assert "holds the results" not in capsys.readouterr().out
     assert run("train", "--run-dir", str(trained), "--resume", "auto", "--recipe", "quickstart") == 2
     assert "holds a run of the recipe tiny, not quickstart" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_fails_at_its_end_goes_on_there(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(trained, copied, symlinks=True)
+    settings = ("--evaluation.games", "4", "--evaluation.opponents", "RandomBiasedAI")
+    go_on = ("train", "--run-dir", str(copied), "--resume", "auto", *settings)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a.gif")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(final_evaluation, "_write_gifs", fail)
+        assert run(*go_on) == 1
+    assert "a.gif: No space left on device; to go on: perceiver-star train" in capsys.readouterr().err
+    played = []
+
+    def remember(context: object, jobs: Sequence[Any], **how: Any) -> Any:
+        played.extend(jobs)
+        return run_jobs(context, jobs, **how)
+
+    monkeypatch.setattr(play, "run_jobs", remember)
+    assert run(*go_on) == 0
+    assert played == []
+    assert [row["games"] for row in json.loads((copied / "evaluation.json").read_text())] == [2] * 4
+    assert not (copied / "evaluation.json.unfinished").exists()
+    assert run(*go_on) == 0
+    assert len(played) == 4, "what is finished is not kept for another evaluation"
 
 
 @pytest.mark.slow

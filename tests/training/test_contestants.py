@@ -16,7 +16,7 @@ from training.config import EvaluationConfig
 from training.contestants import AgentContestant, RandomContestant, ScriptedContestant
 from training.environment_config import MicroRTSConfig
 from training.environments import make_environment
-from training.evaluation import MatchBatch, match_results, plan_matches
+from training.evaluation import MatchBatch, both_sides, match_results, plan_matches
 from training.play import play_matches
 from training.run import environment_spec
 
@@ -64,9 +64,26 @@ def test_results_do_not_depend_on_the_number_of_processes(agent: Agent) -> None:
 
 def test_an_ai_wins_on_both_sides_and_loses_seen_from_the_other() -> None:
     for side in (0, 1):
-        assert ScriptedContestant("WorkerRush").play(batch_of("WorkerRush", side)).tolist() == [1, 1]
-        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side, "WorkerRush")).tolist() == [-1, -1]
-        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side)).tolist() == [0, 0]
+        assert ScriptedContestant("WorkerRush").play(batch_of("WorkerRush", side)).tolist() == [[1], [1]]
+        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side, "WorkerRush")).tolist() == [[-1], [-1]]
+        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side)).tolist() == [[0], [0]]
+
+
+def test_games_that_repeat_each_other_are_told(agent: Agent) -> None:
+    """Greedy play against an AI that draws nothing at random is one game on each side."""
+    contestants: dict[str, Any] = {"agent": AgentContestant(agent), "WorkerRush": ScriptedContestant("WorkerRush")}
+    opponents = ("WorkerRush", "RandomBiasedAI")
+    config = dataclasses.replace(EVALUATION, opponents=opponents, modes=("sampled", "greedy"), max_steps=60)
+    batches = plan_matches(ENVIRONMENT, config, contestants, seed=3)
+    results = both_sides(match_results(batches, [batch.run(contestants) for batch in batches]))
+    assert {(result.contestant, result.opponent, result.mode): result.different_games for result in results} == {
+        ("agent", "WorkerRush", "sampled"): 4,
+        ("agent", "WorkerRush", "greedy"): 2,
+        ("agent", "RandomBiasedAI", "sampled"): 4,
+        ("agent", "RandomBiasedAI", "greedy"): 4,
+        ("WorkerRush", "WorkerRush", "scripted"): None,
+        ("WorkerRush", "RandomBiasedAI", "scripted"): None,
+    }
 
 
 def test_an_agent_passes_process_borders_and_stays_the_same(agent: Agent) -> None:

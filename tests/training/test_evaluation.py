@@ -33,7 +33,9 @@ class Fake:
     modes: tuple[str, ...] = ("sampled", "greedy")
 
     def play(self, batch: MatchBatch) -> Any:
-        return np.ones(batch.num_games) if batch.side == 0 else np.array([0] + [-1] * (batch.num_games - 1))
+        outcomes = [1] * batch.num_games if batch.side == 0 else [0] + [-1] * (batch.num_games - 1)
+        greedy = batch.mode == "greedy"  # then all games on a side are the same
+        return np.array([(outcome, outcome if greedy else hash((batch.seed, n))) for n, outcome in enumerate(outcomes)])
 
 
 CONFIG = EvaluationConfig(opponents=("A", "B"), games=9, max_steps=50, modes=("sampled", "greedy"), games_at_once=2)
@@ -140,6 +142,7 @@ def test_rows_have_what_a_reader_needs() -> None:
         "win_rate": 0.0,
         "low": 0.0,
         "high": pytest.approx(0.4899, abs=1e-4),
+        "different_games": 4,
     }
 
 
@@ -156,7 +159,7 @@ def test_the_table_shows_sides_and_a_baseline() -> None:
     worse = Fake(modes=("sampled",))
     header, rows = result_table(play({"agent": Fake()}), play({"agent": worse}))
     assert header[-1] == "untrained"
-    assert rows[1] == ["A", "greedy", "9", "5", "2", "2", "56 %", "27-81", "100 %", "0 %", "56 %"]
+    assert rows[1] == ["A", "greedy", "9 (3 different)", "5", "2", "2", "56 %", "27-81", "100 %", "0 %", "56 %"]
     assert all(len(row) == len(header) for row in rows)
     header, rows = result_table(play({"agent": worse}))
     assert "mode" not in header

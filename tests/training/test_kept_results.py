@@ -109,6 +109,16 @@ def test_agents_are_told_apart_by_their_weights() -> None:
     assert first == AgentContestant(agents[0]).identity != second
 
 
+def test_where_the_output_is_the_callers_own_what_is_of_another_evaluation_makes_room(tmp_path: Path) -> None:
+    output = tmp_path / "evaluation.json"
+    output.write_text("[]")
+    KeptResults(output, {NAME: "another"}, planned(), resume=True, replace=True).add(0, np.array([[1]]))
+    first = KeptResults(output, IDENTITIES, planned(), resume=True, replace=True)
+    assert not first.results
+    first.add(2, np.array([[1]]))
+    assert KeptResults(output, IDENTITIES, planned(), resume=True, replace=True).results.keys() == {2}
+
+
 def test_finished_results_are_not_written_over(tmp_path: Path) -> None:
     output = tmp_path / "evaluation.json"
     output.write_text("[]")

@@ -58,11 +58,14 @@ class TargetPointHead(SingleChoiceHead):
 
 
 def _refinement(width: int, doublings: int) -> nn.Sequential:
-    """Return the layers that turn a map of `width` channels into logits of 2 ** doublings times its size."""
+    """Return the layers that turn a map of `width` channels into logits of 2 ** doublings times its size.
+
+    The last one has no bias, which would raise all logits alike and leave the distribution as it is.
+    """
     if not doublings:
-        return nn.Sequential(nn.ReLU(), nn.Conv2d(width, 1, 1))
+        return nn.Sequential(nn.ReLU(), nn.Conv2d(width, 1, 1, bias=False))
     widths = [max(1, width // _SHRINK[min(step, len(_SHRINK) - 1)]) for step in range(doublings - 1)]
     layers: list[nn.Module] = []
-    for before, after in zip([width, *widths], [*widths, 1], strict=True):
-        layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1)]
+    for step, (before, after) in enumerate(zip([width, *widths], [*widths, 1], strict=True), start=1):
+        layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=step < doublings)]
     return nn.Sequential(*layers)

@@ -314,7 +314,7 @@ def test_every_parameter_gets_a_gradient(config: AgentConfig) -> None:
     if config.core == "lstm":
         # In an episode's first step, the hidden state that these read is zero.
         without |= {name for name in dict(agent.named_parameters()) if "hidden_gates" in name}
-    zero = {name for name, p in agent.named_parameters() if name not in without and not p.grad.any()}  # type: ignore[union-attr]
+    zero = {name for name, p in agent.named_parameters() if name not in without and p.grad.abs().max() < 1e-6}  # type: ignore[union-attr]
     assert not zero
     assert all("hidden_gates" in name for name in without)
 

@@ -142,7 +142,7 @@ def test_the_parts_of_a_call_make_up_its_log_probability(selection: Any) -> None
         with torch.no_grad():
             action, _ = act(agent, packed, greedy=greedy)
             output = agent.unroll(inputs, state, is_first, action, with_parts=True)
-        assert "selected" in output.parts
+        assert greedy or "selected" in output.parts
         total = sum(torch.where(part.read, part.log_prob, 0.0) for part in output.parts.values())
         torch.testing.assert_close(total, output.log_prob)
         assert output.parts["function"].read.all()
@@ -156,14 +156,14 @@ def test_the_parts_of_a_call_make_up_its_log_probability(selection: Any) -> None
 def test_learning_computes_what_acting_computed_also_over_an_episodes_end(config: AgentConfig) -> None:
     agent = make_agent(config)
     rng = np.random.default_rng(0)
-    steps = [games.random_calls(t, rng.integers(0, 7, 3).tolist()) for t in range(6)]
-    is_first = torch.zeros(3, 6, dtype=torch.bool)
+    steps = [games.random_calls(t, rng.integers(0, 7, 3).tolist()) for t in range(12)]
+    is_first = torch.zeros(3, 12, dtype=torch.bool)
     is_first[0, 2] = is_first[1, 0] = is_first[2, 5] = True
     with torch.inference_mode():
         packed, values, state = play(agent, steps, is_first)
     action = torch.from_numpy(packed.decision["action"])
     output = agent.unroll(AgentInput.from_packed(packed), state.clone(), is_first, action)
-    assert len(action) == 18
+    assert len(action) == 36
     assert len(action[:, 0].unique()) >= 5
     torch.testing.assert_close(output.values, values.clone(), atol=1e-5, rtol=1e-4)
     ratio = (output.log_prob - torch.from_numpy(packed.decision["log_prob"])).exp()
@@ -387,7 +387,7 @@ def test_every_parameter_gets_a_gradient(config: AgentConfig) -> None:
     without = {
         name
         for name, parameter in agent.named_parameters()
-        if "hidden_gates" not in name and (parameter.grad is None or not parameter.grad.any())
+        if "hidden_gates" not in name and (parameter.grad is None or parameter.grad.abs().max() < 1e-6)
     }
     assert not without
 

@@ -318,7 +318,9 @@ def test_every_parameter_learns() -> None:
     before = copy.deepcopy(agent.state_dict())
     Learner(agent, LearnerConfig(num_epochs=1, num_minibatches=1)).update(trajectories)
     without = [
-        name for name, parameter in agent.named_parameters() if parameter.grad is None or not parameter.grad.any()
+        name
+        for name, parameter in agent.named_parameters()
+        if parameter.grad is None or parameter.grad.abs().max() < 1e-7
     ]
     assert without == []
     for name, value in agent.state_dict().items():

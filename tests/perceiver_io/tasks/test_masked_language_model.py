@@ -63,8 +63,8 @@ def test_learns_which_byte_is_hidden():
     token_ids, _ = tokenizer.encode_batch(["abababab", "cdcdcdcd", "babababa", "dcdcdcdc"])
     hidden = token_ids.clone()
     hidden[:, 4] = tokenizer.mask_id
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(80):
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(120):
         loss = F.cross_entropy(model(hidden)[:, 4], token_ids[:, 4])
         optimiser.zero_grad()
         loss.backward()

@@ -97,7 +97,9 @@ def _place(generator: np.random.Generator, point: Any, width: int, height: int) 
 def _fill_numbers(generator: np.random.Generator, message: Any) -> None:
     """Set the numbers of a message, some of them left out."""
     for field in message.DESCRIPTOR.fields:
-        if field.is_repeated or generator.random() < 0.2:
+        # The first is what newer protobufs have, the second is deprecated in them.
+        repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+        if repeated or generator.random() < 0.2:
             continue
         if field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
             setattr(message, field.name, float(generator.uniform(0, 3000)))

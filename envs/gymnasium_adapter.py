@@ -55,10 +55,10 @@ class GymnasiumVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
             UnknownNameError: if there is no environment of that id.
             ValueError: if a space is not supported, or the environment does not take `make_kwargs`.
         """
+        self.envs: list[gymnasium.Env[Any, Any]] = []
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self.num_envs = num_envs
-        self.envs: list[gymnasium.Env[Any, Any]] = []
         self._batch: CartPoleBatch | None = None
         if isinstance(env_id_or_factory, str):
             self._batch = cartpole_batch(env_id_or_factory, num_envs, make_kwargs)

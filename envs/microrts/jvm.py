@@ -45,6 +45,11 @@ def java_class(name: str) -> Any:
     return jpype.JClass(name)
 
 
+def java_runs() -> bool:
+    """Whether the virtual machine runs. When Python exits, it ends before the last games are let go."""
+    return bool(import_jpype().isJVMStarted())
+
+
 def import_jpype() -> Any:
     """Return the module jpype.
 

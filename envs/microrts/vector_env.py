@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
@@ -15,14 +14,15 @@ from envs.errors import GameCrashedError
 from envs.microrts import layout
 from envs.microrts.ais import ai_factory
 from envs.microrts.installation import map_size, resolve_map
-from envs.microrts.jvm import crashes_reported, direct_buffers, java_class, unit_type_table
+from envs.microrts.jvm import crashes_reported, direct_buffers, java_class, java_runs, unit_type_table
+from envs.pickling import PickledAsMade
 from envs.rows import RowTable
 from envs.spaces import UnitActionSpace
 
 _ALL_LEGAL = -1
 
 
-class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], EzPickle):
+class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], PickledAsMade):
     """Games of the real Java µRTS, stepped together in one call.
 
     A row of the batch is one controlled player of one game: a game against an AI has one row, a game with `None` as
@@ -58,6 +58,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012
     reward_term_names: tuple[str, ...] = layout.REWARD_TERM_NAMES
+    _games: Any = None  # until they are made
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         num_threads: int = 1,
         seed: int | None = None,
     ) -> None:
-        EzPickle.__init__(
+        PickledAsMade.__init__(
             self,
             map_path=map_path,
             opponents=opponents,
@@ -104,7 +105,7 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
         self._buffers = layout.allocate_buffers(space, num_rows=self.num_envs)
         self._finished: NDArray[np.bool_] = np.ones(self.num_envs, np.bool_)
         self._factories: dict[str, Any] = {}
-        self._games: Any = self._make_games(str(map_file), skip_idle_steps, canonical_orientation, num_threads)
+        self._games = self._make_games(str(map_file), skip_idle_steps, canonical_orientation, num_threads)
         self._set_seeds(seed, np.ones(self.rows.num_games, np.bool_))
 
     def _make_games(self, map_file: str, skip_idle_steps: bool, canonical_orientation: bool, num_threads: int) -> Any:
@@ -238,9 +239,9 @@ class MicroRTSVectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], ND
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the games; the Java virtual machine stays for the next environment."""
-        if self._games is not None:
+        if self._games is not None and java_runs():
             self._games.close()
-            self._games = None
+        self._games = None
 
 
 def _require_positive(**values: int) -> None:

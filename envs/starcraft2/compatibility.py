@@ -1,6 +1,7 @@
 """pysc2, whichever of its two distributions is installed; the only module that imports it.
 
-The maintained fork `pysc2-evolved` is preferred; the official `pysc2` 4.0 is taken where it imports (Python 3.10).
+The maintained fork `pysc2-evolved` is preferred; the official `pysc2` 4.0 is taken where it imports (Python 3.10
+with protobuf 3.20).
 
 Raises:
     GameNotFoundError: if neither can be imported, with the command that installs one.

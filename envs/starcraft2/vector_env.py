@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.utils import EzPickle
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs.errors import GameCrashedError
 from envs.function_calls import FunctionCallSpace
+from envs.pickling import PickledAsMade
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.game_maps import find_map
@@ -30,7 +30,7 @@ from envs.starcraft2.settings import StarCraft2Settings, checked_weights, table_
 from envs.starcraft2.side_by_side import SideBySide, Task
 
 
-class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], EzPickle):
+class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], NDArray[Any]], PickledAsMade):
     """Games of StarCraft II, stepped together, each in a process of its own and in parallel.
 
     A row of the batch is one controlled player of one game: a game against a built-in AI has one row, a game with
@@ -75,7 +75,7 @@ class StarCraft2VectorEnv(VectorEnv[dict[str, NDArray[Any]], NDArray[np.int64], 
         num_threads: int | None = None,
         seed: int | None = None,
     ) -> None:
-        EzPickle.__init__(self, settings, opponents, num_threads=num_threads, seed=seed)
+        PickledAsMade.__init__(self, settings, opponents, num_threads=num_threads, seed=seed)
         if num_threads is not None and num_threads <= 0:
             raise ValueError(f"num_threads must be positive, got {num_threads}")
         directory = game_directory()

@@ -186,7 +186,7 @@ def test_onnx_perceiver_runs_at_sizes_not_seen(tmp_path):
         torch.testing.assert_close(torch.from_numpy(session.run(None, feed)[0]), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit.trace.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit.trace.*")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_traced_torso_heeds_other_masks(kind):
     torso = make_torso(kind)

@@ -67,7 +67,7 @@ def test_whatever_learns_gets_its_gradient_and_adapters_are_heard() -> None:
     torch.testing.assert_close(mlp(inputs), plain)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*")
 def test_a_traced_model_runs_on_more_rows() -> None:
     mlp = MLP(channels=4, widening_factor=2).requires_grad_(False)
     traced = torch.jit.trace(mlp, torch.randn(300, 4), check_trace=False)
@@ -152,7 +152,7 @@ def test_quantised_torsos_run(kind: EntityTorsoKind) -> None:
     assert (found - expected).norm() < 0.1 * expected.norm()
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
 @pytest.mark.parametrize("rows", [100, 300])
 def test_forward_gradients_are_those_of_the_backward_pass(rows: int) -> None:
     mlp = MLP(channels=4, widening_factor=2).requires_grad_(False)
@@ -164,7 +164,7 @@ def test_forward_gradients_are_those_of_the_backward_pass(rows: int) -> None:
     torch.testing.assert_close(tangent, expected)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
 @pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
 def test_torsos_have_forward_gradients(kind: EntityTorsoKind) -> None:
     torso = entity_torso(kind, entity_channels=16, output_channels=8, skip_padding=False).double()

@@ -22,7 +22,7 @@ from paper_comparison_statistics import (
 from training.statistics import WinRate
 
 PLAN_FILE, CELL_FILE = "plan.json", "cell.json"
-TRAINING_FILE, WEIGHTS_FILE, GAMES_FILE = "training.json", "weights.safetensors", "games.json"
+TRAINING_FILE, WEIGHTS_FILE, GAMES_FILE = "training.json", "weights.safetensors", "played.json"
 CELLS, COSTS, RECORDINGS, LISTS = "cells", "costs", "recordings", "recordings_for_lists"
 SPEED = "training_steps_per_second"
 """Of a variant's costs, there where more than the encoder's operations was measured."""

@@ -97,7 +97,7 @@ def _place(generator: np.random.Generator, point: Any, width: int, height: int) 
 def _fill_numbers(generator: np.random.Generator, message: Any) -> None:
     """Set the numbers of a message, some of them left out."""
     for field in message.DESCRIPTOR.fields:
-        # The first is what newer protobufs have, the second is deprecated in them.
+        # `label` is deprecated where `is_repeated` exists.
         repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
         if repeated or generator.random() < 0.2:
             continue

@@ -40,6 +40,8 @@ class GymnasiumVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         reward_weights: float32 [1], one.
     """
 
+    envs: Sequence[gymnasium.Env[Any, Any]] = ()  # until they are made: older Gymnasium closes what was not
+
     def __init__(
         self, env_id_or_factory: str | EnvFactory, num_envs: int, *, seed: int = 0, **make_kwargs: Any
     ) -> None:
@@ -55,7 +57,6 @@ class GymnasiumVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
             UnknownNameError: if there is no environment of that id.
             ValueError: if a space is not supported, or the environment does not take `make_kwargs`.
         """
-        self.envs: list[gymnasium.Env[Any, Any]] = []
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self.num_envs = num_envs

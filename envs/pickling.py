@@ -6,16 +6,17 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from gymnasium.utils import EzPickle
 
-
-class PickledAsMade(EzPickle):
+class PickledAsMade:
     """Pickles as the arguments that it was made with; the copy is another one, made with the same.
 
-    `EzPickle` alone makes the copy from a further one, and Gymnasium before 1.3 closes a vector environment that nobody
-    uses any more: that one, and with it all that the copy had taken from it.
+    Gymnasium's `EzPickle` makes a second environment and gives its attributes to the copy. Gymnasium before 1.3 closes
+    a vector environment when it is collected, and so would close the copy's games with it.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._make_another = functools.partial(type(self), *args, **kwargs)
 
     def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
         """Return what makes another one."""
-        return functools.partial(type(self), *self._ezpickle_args, **self._ezpickle_kwargs), ()
+        return self._make_another, ()

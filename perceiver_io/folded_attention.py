@@ -103,7 +103,8 @@ def read_few_inputs(queries: Tensor, query_layout: RowLayout, inputs: Tensor, ma
     weight = torch.bmm(keys, to_query.weight.view(num_heads, -1, to_query.in_features))
     bias = torch.bmm(keys, to_query.bias.view(num_heads, -1, 1))
     output_weight = to_output.weight.view(to_output.out_features, num_heads, -1).permute(1, 2, 0)
-    # The probabilities of each head sum to one, so a head's share of the bias may go with the values.
+    # The probabilities of each head sum to one, so a head's share of the bias may go with the values. (It is not
+    # divided: older torch cannot turn that into ONNX.)
     mapped_values = torch.bmm(values, output_weight) + to_output.bias * (1 / num_heads)
     weight, bias, mapped_values = (
         tokens.unflatten(1, (batch_size, num_inputs)).transpose(0, 1).flatten(1, 2)

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from training.machine import installed_version
 
@@ -183,7 +183,8 @@ def evaluate(arguments: list[str]) -> int:
     if options.output is not None:
         prepare_output(options.output)
         identities = {name: player.identity for name, player in asked.players.items()}
-        kept = KeptResults(options.output, identities, asked.matches or asked.episodes, resume=options.resume)
+        existing: Literal["resume", "refuse"] = "resume" if options.resume else "refuse"
+        kept = KeptResults(options.output, identities, asked.matches or asked.episodes, existing=existing)
     with stop_on_signals() as stop, counting("evaluating", "games") as count:
         how: dict[str, Any] = {"num_workers": options.workers, "report": count, "stop": stop, "kept": kept}
         matches = play_matches(asked.players, asked.matches, **how) if asked.matches else []

@@ -63,7 +63,7 @@ def print_matches(results: Sequence[MatchResult], baseline: Sequence[MatchResult
         print(f"{results[0].contestant} ({modes}) on {results[0].place}, win rates with their 95 % interval")
         _print_table(*result_table(results, baseline))
         if any(has_repeats(result) for result in results):
-            print("games that are not different are repeats, move by move: the interval is narrower than they allow")
+            print("N different: the other games repeat these move by move, and the interval takes them for new ones")
 
 
 def print_returns(results: Sequence[ReturnResult]) -> None:

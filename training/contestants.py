@@ -15,7 +15,7 @@ from agent.config import AgentConfig
 from agent.interface import AgentSpec
 from training.environment_config import MicroRTSConfig, as_measured
 from training.environments import make_environment, spec_of
-from training.evaluation import MatchBatch
+from training.evaluation import UNKNOWN_FINGERPRINT, MatchBatch
 from training.policies import AgentPolicy, Policy, RandomPolicy, play_episodes
 from training.rollout import BatchedEnvironment
 
@@ -103,7 +103,7 @@ class ScriptedContestant:
         return self.name
 
     def play(self, batch: MatchBatch) -> Array:
-        """Return outcomes [games, 1]: the games are played in Java, which does not tell which are repeats."""
+        """Return outcomes of a batch of games; they are played in Java, which tells no fingerprints."""
         assert isinstance(batch.environment, MicroRTSConfig)
         from envs.microrts.matches import play_ai_games
 
@@ -116,7 +116,8 @@ class ScriptedContestant:
             max_steps=batch.environment.max_steps,
             seed=batch.seed,
         )
-        return results.outcomes.astype(np.int64)[:, None]
+        outcomes = results.outcomes.astype(np.int64)
+        return np.stack([outcomes, np.full_like(outcomes, UNKNOWN_FINGERPRINT)], axis=1)
 
 
 def _play(contestant: AgentContestant | RandomContestant, batch: MatchBatch) -> Array:

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 
+UNKNOWN_FINGERPRINT = -1
+
 
 class Contestant(Protocol):
     """One whose strength is measured."""
@@ -37,7 +39,7 @@ class Contestant(Protocol):
     def play(self, batch: MatchBatch) -> Array:
         """Return int [games, 2]: outcomes as the contestant sees them, +1, 0 or -1, and fingerprints of the games.
 
-        Games with equal fingerprints are repeats; [games, 1], without them, where repeats are not told.
+        Games with equal fingerprints are repeats, but for UNKNOWN_FINGERPRINT.
         """
         ...
 
@@ -158,15 +160,14 @@ def match_results(batches: Sequence[MatchBatch], games: Sequence[Array]) -> list
         key = (batch.contestant, batch.opponent, batch.place, batch.side, batch.mode)
         merged.setdefault(key, []).append(played)
     return [
-        MatchResult(*key, _win_rate(np.concatenate([part[:, 0] for part in parts])), _different_games(parts))
+        MatchResult(*key, _win_rate(np.concatenate(parts)[:, 0]), _different_games(parts))
         for key, parts in merged.items()
     ]
 
 
 def _different_games(parts: Sequence[Array]) -> int | None:
-    if any(part.shape[1] < 2 for part in parts):
-        return None
-    return len(np.unique(np.concatenate(parts), axis=0))
+    games = np.concatenate(parts)
+    return None if (games[:, 1] == UNKNOWN_FINGERPRINT).any() else len(np.unique(games, axis=0))
 
 
 def _win_rate(outcomes: Array) -> WinRate:

@@ -69,7 +69,7 @@ def evaluate_run(run: SavedRun, report: Report, stop: threading.Event) -> FinalE
         players[UNTRAINED] = AgentContestant(untrained_agent(run))
     environment = run.config.environment
     if isinstance(environment, StarCraft2Config):
-        environment = replace(environment, replay_directory=str(run.directory.games), replay_interval=1)
+        environment = replace(environment, replay_directory=str(run.directory.games.resolve()), replay_interval=1)
     if is_scored(environment) or isinstance(environment, GymnasiumConfig):
         return _evaluate_returns(run, environment, players, report, stop)
     return _evaluate_matches(run, environment, players, report, stop)
@@ -79,7 +79,7 @@ def _kept(
     run: SavedRun, players: Mapping[str, AgentContestant], batches: Sequence[MatchBatch] | Sequence[EpisodeBatch]
 ) -> KeptResults:
     identities = {name: player.identity for name, player in players.items()}
-    return KeptResults(run.directory.evaluation_file, identities, batches, resume=True, replace=True)
+    return KeptResults(run.directory.evaluation_file, identities, batches, existing="replace")
 
 
 def untrained_agent(run: SavedRun) -> Agent:
@@ -131,7 +131,8 @@ def _evaluate_returns(
         return None
     metrics = return_metrics([result for result in results if result.player == TRAINED])
     _write(run, results, metrics, metrics)
-    kept.remove()
+    if not stop.is_set():
+        kept.remove()
     return FinalEvaluation(returns=results)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,12 @@ from training.episode_evaluation import EpisodeBatch
 from training.evaluation import MatchBatch
 from training.files import to_json
 
+logger = logging.getLogger(__name__)
+
 Array = NDArray[Any]
+
+_FORMAT = 2
+"""Of the results; those of another one are not gone on with."""
 
 
 class KeptResults:
@@ -27,12 +33,12 @@ class KeptResults:
         output: where the evaluation's results go.
         identities: what tells each player from others of its name.
         batches: what is played.
-        resume: go on with what was kept.
-        replace: an output that is there, and what was kept of another evaluation, make room.
+        existing: what happens to what is there. `refuse`: neither an output nor kept results may be. `resume`: goes on
+            with the kept results of the same evaluation. `replace`: goes on with those that are of the same batches and
+            weights; others, and an output, make room.
 
     Raises:
-        ConfigError: if something was kept and `resume` is not set, or without `replace`, it is of another evaluation or
-            the output is there.
+        ConfigError: if something is there that `existing` does not allow.
         OSError: if the file cannot be read or written.
     """
 
@@ -42,16 +48,15 @@ class KeptResults:
         identities: Mapping[str, str],
         batches: Sequence[MatchBatch] | Sequence[EpisodeBatch],
         *,
-        resume: bool,
-        replace: bool = False,
+        existing: Literal["refuse", "resume", "replace"],
     ) -> None:
-        if output.exists() and not replace:
+        if output.exists() and existing != "replace":
             raise ConfigError(f"{output} has the results of an evaluation: choose another --output, or remove it")
         self.path = output.with_name(f"{output.name}.unfinished")
-        self._batches = [json.loads(to_json({"batch": batch, "players": dict(identities)})) for batch in batches]
+        self._batches = [_line_of(batch, identities) for batch in batches]
         self.results: dict[int, Array] = {}
         lines = _complete_lines(self.path)
-        if lines and not resume:
+        if lines and existing == "refuse":
             raise ConfigError(
                 f"{self.path} keeps results of an evaluation that was interrupted: --resume goes on with it; otherwise "
                 "remove the file or choose another --output"
@@ -59,14 +64,15 @@ class KeptResults:
         for line in lines:
             results = line.pop("results")
             if line not in self._batches:
-                if replace:
+                if existing == "replace":
+                    logger.warning("%s: results of other settings or weights are dropped", self.path)
                     continue
                 raise ConfigError(
                     f"{self.path} is of an evaluation with another agent or other options: give the same as then, or "
                     "remove the file"
                 )
             self.results[self._batches.index(line)] = np.asarray(results)
-        if lines:  # without what was being written when it stopped
+        if self.path.exists():  # without what was being written when it stopped
             replace_durably(self.path, b"".join(self._line(index) for index in self.results))
 
     def add(self, index: int, results: Array) -> None:
@@ -85,6 +91,14 @@ class KeptResults:
 
     def _line(self, index: int) -> bytes:
         return json.dumps({**self._batches[index], "results": self.results[index].tolist()}).encode() + b"\n"
+
+
+def _line_of(batch: MatchBatch | EpisodeBatch, identities: Mapping[str, str]) -> dict[str, Any]:
+    player = batch.contestant if isinstance(batch, MatchBatch) else batch.player
+    line: dict[str, Any] = json.loads(
+        to_json({"format": _FORMAT, "batch": batch, "player": identities[player]}).decode()
+    )
+    return line
 
 
 def _complete_lines(path: Path) -> list[dict[str, Any]]:

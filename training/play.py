@@ -31,8 +31,8 @@ def play_matches(
     Those in `kept` are not played again.
     """
     longest = max((batch.num_games * batch.environment.max_steps for batch in batches), default=0)
-    outcomes = _play(contestants, batches, timeout_seconds(longest), num_workers, report, stop, kept)
-    return None if outcomes is None else match_results(batches, outcomes)
+    games = _play(contestants, batches, timeout_seconds(longest), num_workers, report, stop, kept)
+    return None if games is None else match_results(batches, games)
 
 
 def play_episode_batches(

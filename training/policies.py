@@ -110,7 +110,8 @@ class Episodes:
         outcomes: +1, 0 or -1.
         returns: sums of the weighted rewards.
         lengths: game steps.
-        fingerprints: of all observations, actions and rewards; episodes with equal ones are repeats of each other.
+        fingerprints: of the observations that were acted on and the rewards; episodes with equal ones are repeats of
+            each other. Actions do not count: of those drawn at random, parts are ignored.
     """
 
     outcomes: Array
@@ -153,7 +154,7 @@ def play_episodes(
         watch(observation, infos["elapsed_steps"])
         returns += rewards
         lengths += infos["elapsed_steps"]
-        for happened in (*seen.values(), chosen, rewards[rows]):
+        for happened in (*seen.values(), rewards[rows]):
             fingerprints[rows] = _extended(fingerprints[rows], happened)
         ended = running & (terminated | truncated)
         outcomes[ended] = infos["outcome"][ended]

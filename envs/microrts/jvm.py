@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,8 @@ def java_class(name: str) -> Any:
 
 def java_runs() -> bool:
     """Whether the virtual machine runs. When Python exits, it ends before the last games are let go."""
-    return bool(import_jpype().isJVMStarted())
+    jpype = sys.modules.get("jpype")  # as Python exits, nothing can be imported
+    return jpype is not None and bool(jpype.isJVMStarted())
 
 
 def import_jpype() -> Any:

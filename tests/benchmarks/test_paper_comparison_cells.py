@@ -29,7 +29,7 @@ def test_a_cell_is_trained_to_the_end_and_once(
 
     def play(contestant: Any, match: Any) -> Any:
         played.append((match.opponent, match.side))
-        return np.array([[1], [0], [-1], [-1]])
+        return np.array([[1, 1], [0, 2], [-1, 3], [-1, 4]])
 
     monkeypatch.setattr(cells.AgentContestant, "play", play)
     budget = plan.Budget(passes=3, streams=4, unroll_length=5, games=8)
@@ -73,7 +73,7 @@ def test_what_was_learnt_and_played_before_an_interruption_is_kept(
         played.append((match.opponent, match.side, contestant._agent.state_dict()))
         if len(played) == 4:
             raise KeyboardInterrupt
-        return np.array([[1], [1], [1], [-1]] if match.side else [[1], [0], [0], [0]])
+        return np.array([[1, 1], [1, 2], [1, 3], [-1, 4]] if match.side else [[1, 1], [0, 2], [0, 3], [0, 4]])
 
     monkeypatch.setattr(cells, "train", remember)
     monkeypatch.setattr(cells.AgentContestant, "play", play)
@@ -125,7 +125,7 @@ def test_a_game_that_fails_is_told_and_played_again(
         played.append((match.opponent, match.side))
         if len(played) == 3:
             raise GameCrashedError("an AI failed")
-        return np.array([[1]])
+        return np.array([[1, 1]])
 
     monkeypatch.setattr(cells.AgentContestant, "play", play)
     job = quick_job(cells, plan, tmp_path)
@@ -156,11 +156,11 @@ def test_a_training_that_fails_leaves_the_others_alone_but_a_missing_game_does_n
 def test_games_of_other_weights_do_not_count(
     cells: ModuleType, plan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells.AgentContestant, "play", lambda contestant, match: np.array([[1]]))
+    monkeypatch.setattr(cells.AgentContestant, "play", lambda contestant, match: np.array([[1, 1]]))
     job = quick_job(cells, plan, tmp_path)
     folder = tmp_path / "cells" / job.cell.path
     job.run(None)
     (folder / "training.json").unlink()
     (folder / "cell.json").unlink()
-    monkeypatch.setattr(cells.AgentContestant, "play", lambda contestant, match: np.array([[-1]]))
+    monkeypatch.setattr(cells.AgentContestant, "play", lambda contestant, match: np.array([[-1, 1]]))
     assert job.run(None).endswith(" 0.0 % of games won")

@@ -154,8 +154,8 @@ def test_balanced_cartpole_is_cut_at_500_steps() -> None:
 
 
 def test_batched_cartpole_is_used_only_where_it_plays_the_same_game() -> None:
-    assert GymnasiumVectorEnv("CartPole-v1", 1).envs == []
-    assert GymnasiumVectorEnv("CartPole-v0", 1, sutton_barto_reward=True).envs == []
+    assert not GymnasiumVectorEnv("CartPole-v1", 1).envs
+    assert not GymnasiumVectorEnv("CartPole-v0", 1, sutton_barto_reward=True).envs
     assert len(GymnasiumVectorEnv("CartPole-v1", 1, max_episode_steps=-1).envs) == 1
     assert len(GymnasiumVectorEnv("CartPole-v1", 1, render_mode="rgb_array").envs) == 1
     assert len(GymnasiumVectorEnv(plain_cartpole, 1).envs) == 1

@@ -12,9 +12,7 @@ from torch.export import Dim
 from perceiver_io import EntityTorsoKind, PerceiverIO, PerceiverIOConfig, entity_torso
 
 KINDS = get_args(EntityTorsoKind)
-needs_onnx = pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="older torch cannot turn our graphs into ONNX"
-)
+needs_onnx = pytest.mark.skipif(torch.__version__ < (2, 7), reason="older torch cannot turn our graphs into ONNX")
 # Lists and slots: as traced, fewer and more of both, one list, one slot.
 SIZES = [(3, 7), (2, 5), (5, 40), (1, 9), (4, 1)]
 LISTS, SLOTS, QUERIES = Dim("lists", min=1, max=1024), Dim("slots", min=1, max=65536), Dim("queries", min=1, max=4096)

@@ -357,12 +357,14 @@ def test_a_checkpoint_is_evaluated_and_watched(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     latest = str(trained / "checkpoints" / "latest")
-    options = ("--opponents", "PassiveAI", "--games", "2", "--max-steps", "40", "--output", "new/evaluation.json")
+    options = ("--opponents", "PassiveAI", "--games", "4", "--max-steps", "40", "--output", "new/evaluation.json")
     assert run("evaluate", "--checkpoint", latest, *options) == 0
-    assert "PassiveAI" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("4 (2 different)") == 1, "greedy games on a side are one game"
+    assert said.endswith("the other games repeat these move by move, and the interval takes them for new ones\n")
     rows = json.loads(Path("new/evaluation.json").read_text())
     assert [(row["side"], row["mode"], row["draws"]) for row in rows] == [
-        (0, "sampled", 1), (1, "sampled", 1), (0, "greedy", 1), (1, "greedy", 1)
+        (0, "sampled", 2), (1, "sampled", 2), (0, "greedy", 2), (1, "greedy", 2)
     ]  # fmt: skip
     watched = ("--opponent", "PassiveAI", "--max-steps", "40", "--output", "game.gif", "--greedy", "--side", "1")
     assert run("watch", "--checkpoint", latest, *watched) == 0

@@ -64,9 +64,12 @@ def test_results_do_not_depend_on_the_number_of_processes(agent: Agent) -> None:
 
 def test_an_ai_wins_on_both_sides_and_loses_seen_from_the_other() -> None:
     for side in (0, 1):
-        assert ScriptedContestant("WorkerRush").play(batch_of("WorkerRush", side)).tolist() == [[1], [1]]
-        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side, "WorkerRush")).tolist() == [[-1], [-1]]
-        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side)).tolist() == [[0], [0]]
+        assert ScriptedContestant("WorkerRush").play(batch_of("WorkerRush", side)).tolist() == [[1, -1], [1, -1]]
+        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side, "WorkerRush")).tolist() == [
+            [-1, -1],
+            [-1, -1],
+        ]
+        assert ScriptedContestant("PassiveAI").play(batch_of("PassiveAI", side)).tolist() == [[0, -1], [0, -1]]
 
 
 def test_games_that_repeat_each_other_are_told(agent: Agent) -> None:

@@ -35,7 +35,7 @@ class Fake:
     def play(self, batch: MatchBatch) -> Any:
         outcomes = [1] * batch.num_games if batch.side == 0 else [0] + [-1] * (batch.num_games - 1)
         greedy = batch.mode == "greedy"  # then all games on a side are the same
-        return np.array([(outcome, outcome if greedy else hash((batch.seed, n))) for n, outcome in enumerate(outcomes)])
+        return np.array([(outcome, 1 + outcome if greedy else batch.seed + n) for n, outcome in enumerate(outcomes)])
 
 
 CONFIG = EvaluationConfig(opponents=("A", "B"), games=9, max_steps=50, modes=("sampled", "greedy"), games_at_once=2)

@@ -86,6 +86,7 @@ def test_the_virtual_machine_leaves_signals_and_output_to_python() -> None:
         "seen = []\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "signal.signal(signal.SIGTERM, lambda *_: seen.append('term'))\n"
+        "MicroRTSVectorEnv.__del__ = MicroRTSVectorEnv.close\n"  # as Gymnasium before 1.3 has it
         f"env = MicroRTSVectorEnv(map_path={MAP_8!r}, opponents=['PassiveAI']); env.reset()\n"
         "from envs.microrts.jvm import java_class\n"
         "java_class('java.lang.System').out.println('noise')\n"

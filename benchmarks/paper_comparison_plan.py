@@ -9,8 +9,9 @@ from typing import Any
 from agent import AgentConfig
 
 PERCEIVER, TRANSFORMER = "perceiver_32", "transformer"
-TUNED_ON, CONFIGURATIONS_TRIED = "small", 4
-"""The map whose results were looked at between configurations, and how many there were, this one included."""
+LOOKS = {"small": 4, "large": 2}
+"""How many times the pair's results on a map were looked at: on the small one those of each configuration that was
+tried, this one included; on the large one those of five seeds, and then of the 20 at which their number was fixed."""
 
 
 @dataclass(frozen=True, kw_only=True)

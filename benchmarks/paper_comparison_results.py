@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import write_json
-from paper_comparison_plan import CONFIGURATIONS_TRIED, MAPS, TUNED_ON, VARIANTS, Budget, Cell
+from paper_comparison_plan import LOOKS, MAPS, VARIANTS, Budget, Cell
 from paper_comparison_statistics import (
     Estimate,
     difference_of_games,
@@ -83,7 +83,8 @@ class Difference:
     over_games: Estimate
     """Of these very agents."""
     widened: Estimate | None = None
-    """Over seeds, so wide that the best of all configurations tried passes no oftener than one."""
+    """Over seeds, so wide that the best of all looks at results passes no oftener than one."""
+    looks: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,16 @@ class Results:
         return (sides[0].of_seeds(seeds), sides[1].of_seeds(seeds)) if seeds else None
 
     def difference(self, game_map: str, first: str, second: str) -> Difference | None:
-        """Return the difference of mean win rates, widened on the map that was tuned on; None where there is none."""
+        """Return the difference of mean win rates, widened where several were looked at; None where there is none."""
         pair = self.pair(game_map, first, second)
         if pair is None:
             return None
         found = difference_of(*pair)
-        if game_map != TUNED_ON:
+        looks = LOOKS.get(game_map, 1)
+        if looks == 1:
             return found
         means = (side.means for side in pair)
-        return replace(found, widened=difference_over_seeds(*means, confidence=1 - 0.05 / CONFIGURATIONS_TRIED))
+        return replace(found, looks=looks, widened=difference_over_seeds(*means, confidence=1 - 0.05 / looks))
 
 
 def difference_of(first: Trained, second: Trained) -> Difference:

@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import Any
 
-from paper_comparison_plan import CONFIGURATIONS_TRIED, PERCEIVER, TRANSFORMER, VARIANTS
+from paper_comparison_plan import LOOKS, PERCEIVER, TRANSFORMER, VARIANTS
 from paper_comparison_results import Difference
 
 NOT_WORSE = -0.02
@@ -32,7 +32,7 @@ HOW_COUNTED = """\
   without re-weighting by position.
 * **Tuned.** {heads} heads read the list and the latents, where the paper has one, the hidden layer of the latents' MLPs
   is {widening} times as wide as they are, and the learning rate falls to nought, for all variants alike. This is the
-  last of {tried} configurations that were run on the small map, and the only one on the large map:
+  last of {small} configurations that were run on the small map, and the only one on the large map:
   [what each gave](../benchmarks/README.md#paper_comparison). The transformer was not tuned.
 * **Encoder FLOPs.** What gives each unit of a list of the mean length its embedding: Perceiver IO reads the list and
   answers one query for each unit; the others' outputs are the embeddings. Multiplications and additions count apart;
@@ -51,10 +51,11 @@ HOW_COUNTED = """\
   backward, and an acting step on 32 observations at once.
 * **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference
   within each seed that both have: equal seeds meet the same recorded games in the same order and the same games at the
-  end. It says whether other trainings would come out alike, and is wide with three seeds. *Widened*: at 1 - 0.05 /
-  {tried} (Bonferroni), so that the best of {tried} configurations passes by luck no oftener than one would.
-  *Over games*: for these very agents, only the games are left to chance. For one AI: Wilson's, the games of all seeds
-  together.
+  end. It says whether other trainings would come out alike, and is wide with three seeds. *Widened*: where results
+  were looked at several times, {small} times on the small map (each configuration) and {large} times on the large one
+  (five seeds first, then the 20 at which their number was fixed), at 1 - 0.05 / looks (Bonferroni), so that the best of
+  them passes by luck no oftener than one would. *Over games*: for these very agents, only the games are left to chance.
+  For one AI: Wilson's, the games of all seeds together.
 * **Not worse** means that the whole interval over seeds, the widened one where there is one, lies above -2 points; one
   that holds -2 leaves it open.
 
@@ -76,9 +77,7 @@ ABLATION_PAIRS = (
 def how_counted() -> str:
     """Return how things are counted."""
     perceiver = VARIANTS[PERCEIVER]
-    return HOW_COUNTED.format(
-        heads=perceiver.num_cross_attention_heads, widening=perceiver.widening_factor, tried=CONFIGURATIONS_TRIED
-    )
+    return HOW_COUNTED.format(heads=perceiver.num_cross_attention_heads, widening=perceiver.widening_factor, **LOOKS)
 
 
 def paragraph(*sentences: str) -> list[str]:
@@ -96,7 +95,7 @@ def verdict_on_win_rate(found: Difference | None) -> tuple[str, str]:
         return figures, "one seed: nothing can be said"
     if found.widened is not None:
         interval = found.widened
-        figures += f"; {interval.percent()} over seeds, widened for {CONFIGURATIONS_TRIED} configurations"
+        figures += f"; {interval.percent()} over seeds, widened for {found.looks} looks"
     if interval.low >= NOT_WORSE:
         return figures, "**not worse**: all of the interval lies above -2"
     if interval.high < NOT_WORSE:

@@ -71,7 +71,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     )
     assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text
     assert "1.3 (-0.1 to 2.8) points over seeds; 1.3 (-4.1 to 6.8) over games; 1.3 (" in text
-    assert "widened for 4 configurations | **not worse**" in text
+    assert "widened for 4 looks | **not worse**" in text
     assert "took 2.0 minutes in the mean, on abacus." in " ".join(text.split())
     assert "1,234 against 1,234 steps a core-second | 1.0 times the transformer's" in text
     assert "Not run yet: perceiver_8" in text
@@ -148,9 +148,9 @@ def test_a_difference_on_the_tuned_map_is_widened_for_all_that_was_tried(
     write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [60, 61, 62]})
     text = report.page(report.read_results(tmp_path))
     assert sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62]).low > -0.03
-    wide = sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62], 1 - 0.05 / plan.CONFIGURATIONS_TRIED)
+    wide = sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62], 1 - 0.05 / plan.LOOKS["small"])
     row = next(line for line in text.splitlines() if "perceiver_32 minus transformer, small" in line)
-    assert f"{wide.percent()} over seeds, widened for {plan.CONFIGURATIONS_TRIED} configurations" in row
+    assert f"{wide.percent()} over seeds, widened for {plan.LOOKS['small']} looks" in row
     assert "**open**" in row, "the widened interval decides"
 
 

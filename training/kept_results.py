@@ -65,13 +65,14 @@ class KeptResults:
             results = line.pop("results")
             if line not in self._batches:
                 if existing == "replace":
-                    logger.warning("%s: results of other settings or weights are dropped", self.path)
                     continue
                 raise ConfigError(
                     f"{self.path} is of an evaluation with another agent or other options: give the same as then, or "
                     "remove the file"
                 )
             self.results[self._batches.index(line)] = np.asarray(results)
+        if len(self.results) < len(lines):
+            logger.warning("%s: results of other settings or weights are dropped", self.path)
         if self.path.exists():  # without what was being written when it stopped
             replace_durably(self.path, b"".join(self._line(index) for index in self.results))
 
@@ -95,9 +96,7 @@ class KeptResults:
 
 def _line_of(batch: MatchBatch | EpisodeBatch, identities: Mapping[str, str]) -> dict[str, Any]:
     player = batch.contestant if isinstance(batch, MatchBatch) else batch.player
-    line: dict[str, Any] = json.loads(
-        to_json({"format": _FORMAT, "batch": batch, "player": identities[player]}).decode()
-    )
+    line: dict[str, Any] = json.loads(to_json({"format": _FORMAT, "batch": batch, "player": identities[player]}))
     return line
 
 

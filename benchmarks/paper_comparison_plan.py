@@ -9,9 +9,26 @@ from typing import Any
 from agent import AgentConfig
 
 PERCEIVER, TRANSFORMER = "perceiver_32", "transformer"
-LOOKS = {"small": 4, "large": 2}
-"""How many times the pair's results on a map were looked at: on the small one those of each configuration that was
-tried, this one included; on the large one those of five seeds, and then of the 20 at which their number was fixed."""
+LOOKS = {
+    "small": (
+        "a smaller budget",
+        "the first configuration",
+        "the second",
+        "the third",
+        "15 seeds of this one on an Xeon",
+        "20 there",
+        "20 on the EPYC",
+    ),
+    "large": (
+        "three seeds on an Xeon",
+        "four there",
+        "five there",
+        "five on the EPYC",
+        "13 there",
+        "all 20 there",
+    ),
+}
+"""When the pair's results on a map were looked at, each of which might have been taken for the last."""
 
 
 @dataclass(frozen=True, kw_only=True)

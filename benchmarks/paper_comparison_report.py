@@ -17,7 +17,7 @@ from pathlib import Path
 from paper_comparison_plan import ABLATIONS, LATENTS, MAPS, PERCEIVER, TRAINED_MAPS, TRANSFORMER, VARIANTS, Budget
 from paper_comparison_plots import draw_flops, draw_win_rates
 from paper_comparison_reproduction import how_to_repeat
-from paper_comparison_results import SPEED, Results, Trained, difference_of, read_results
+from paper_comparison_results import ALMOST_NEVER, SPEED, Results, Trained, decided, difference_of, read_results
 from paper_comparison_statistics import difference_over_seeds
 from paper_comparison_text import (
     ABLATION_PAIRS,
@@ -31,7 +31,6 @@ from paper_comparison_text import (
 
 PAGE, PICTURES = "paper_comparison.md", "images"
 FLOPS, WIN_RATES = "paper_comparison_flops.png", "paper_comparison_win_rates.png"
-_ALMOST_NEVER = 0.05
 _HELD_OUT = ("accuracy", "order_accuracy", "cross_entropy")
 _FEWEST_SEEDS = 3
 
@@ -135,13 +134,13 @@ def _map(results: Results, game_map: str) -> list[str]:
     lines = [f"## The {game_map} map", "", *paragraph(f"`{MAPS[game_map].path}`: {training} {_lengths(costs)}")]
     if trained or waiting:
         opponents = results.plan["budget"]["opponents"]
-        header = ["win rate, % (95 %)", "seeds", *opponents, "mean (95 % over seeds)"]
+        header = ["win rate, % (95 % over games)", "seeds", *opponents, "mean (95 % over seeds)"]
         header += ["held-out accuracy, %", "of orders, %", "held-out cross-entropy"]
         rows = [_win_row(name, each, opponents) for name, each in trained.items()]
         unplayed = [[name, str(len(of)), *[""] * (len(opponents) + 1), *_held_out(of)] for name, of in waiting.items()]
         lines += table(header, [*rows, *unplayed])
         if trained:
-            lines += _decided(trained, opponents)
+            lines += [*_decided(trained), *_frozen(results, game_map)]
         if unplayed:
             lines += paragraph(f"Trained, but no games played yet: {', '.join(waiting)}.")
     if costs and SPEED in costs["variants"][PERCEIVER]:
@@ -165,17 +164,38 @@ def _lengths(costs: dict[str, dict[str, float]] | None) -> str:
     )
 
 
-def _decided(trained: Mapping[str, Trained], opponents: Sequence[str]) -> list[str]:
-    """Return which AIs tell nothing, as all variants win almost always or almost never."""
-    rates = {name: [each.against(name).win_rate for each in trained.values()] for name in opponents}
-    decided = [name for name, of in rates.items() if max(of) < _ALMOST_NEVER or min(of) > 1 - _ALMOST_NEVER]
-    if not decided:
+def _decided(trained: Mapping[str, Trained]) -> list[str]:
+    """Return which AIs tell nothing."""
+    if not (names := decided(trained)):
         return []
     return paragraph(
-        f"Against {', '.join(decided)} every variant wins less than {100 * _ALMOST_NEVER:g} % or more than",
-        f"{100 - 100 * _ALMOST_NEVER:g} % of the games: variants can differ in the mean only by what they do",
+        f"Against {', '.join(names)} every variant wins less than {100 * ALMOST_NEVER:g} % or more than",
+        f"{100 - 100 * ALMOST_NEVER:g} % of the games: variants can differ in the mean only by what they do",
         "against the others.",
     )
+
+
+def _frozen(results: Results, game_map: str) -> list[str]:
+    """Return which trainings won next to nothing, and what the pair's difference is without them."""
+    trained = results.trained[game_map]
+    of_seeds = [
+        (name, seed, mean) for name, each in trained.items() for seed, mean in zip(each.seeds, each.means, strict=True)
+    ]
+    frozen = [(name, seed, mean) for name, seed, mean in of_seeds if mean < ALMOST_NEVER]
+    if not frozen:
+        return []
+    listed = ", ".join(f"{name} from seed {seed} ({100 * mean:.1f} %)" for name, seed, mean in frozen)
+    sentences = [f"Next to nothing was won by {listed}. Such trainings count in all figures."]
+    pair = results.pair(game_map, PERCEIVER, TRANSFORMER)
+    without = {seed for name, seed, _ in frozen if name in (PERCEIVER, TRANSFORMER)}
+    if pair is not None and without & set(pair[0].seeds):
+        others = [seed for seed in pair[0].seeds if seed not in without]
+        found = difference_over_seeds(*(side.of_seeds(others).means for side in pair)) if others else None
+        if found is not None:
+            sentences.append(
+                f"{PERCEIVER} minus {TRANSFORMER} without those seeds: {found.percent()} points over seeds."
+            )
+    return paragraph(*sentences)
 
 
 def _win_row(name: str, trained: Trained, opponents: Sequence[str]) -> list[str]:

@@ -24,6 +24,8 @@ from training.statistics import WinRate
 PLAN_FILE, CELL_FILE = "plan.json", "cell.json"
 TRAINING_FILE, WEIGHTS_FILE, GAMES_FILE = "training.json", "weights.safetensors", "played.json"
 CELLS, COSTS, RECORDINGS, LISTS = "cells", "costs", "recordings", "recordings_for_lists"
+ALMOST_NEVER = 0.05
+"""Of a win rate: it tells nothing of a variant that is below it, or above what is left to 1."""
 SPEED = "training_steps_per_second"
 """Of a variant's costs, there where more than the encoder's operations was measured."""
 
@@ -46,7 +48,11 @@ class Trained:
     @property
     def means(self) -> list[float]:
         """Mean win rate over the opponents, of each seed."""
-        return [mean_win_rate([rates[index] for rates in self.rates.values()]) for index in range(len(self.seeds))]
+        return self.means_against(list(self.rates))
+
+    def means_against(self, opponents: Sequence[str]) -> list[float]:
+        """Return the mean win rate over some of the opponents, of each seed."""
+        return [mean_win_rate([self.rates[name][index] for name in opponents]) for index in range(len(self.seeds))]
 
     def of_seeds(self, seeds: Sequence[int]) -> Trained:
         """Return what some of the seeds gave."""
@@ -85,6 +91,10 @@ class Difference:
     widened: Estimate | None = None
     """Over seeds, so wide that the best of all looks at results passes no oftener than one."""
     looks: int = 1
+    telling: tuple[str, ...] = ()
+    """Opponents against whom variants differ, where that are some of them."""
+    over_telling: Estimate | None = None
+    """The difference over these opponents alone, over seeds."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +123,22 @@ class Results:
         if pair is None:
             return None
         found = difference_of(*pair)
-        looks = LOOKS.get(game_map, 1)
+        telling = tuple(name for name in pair[0].rates if name not in decided(self.trained[game_map]))
+        if 0 < len(telling) < len(pair[0].rates):
+            against = (side.means_against(telling) for side in pair)
+            found = replace(found, telling=telling, over_telling=difference_over_seeds(*against))
+        looks = len(LOOKS.get(game_map, ())) or 1
         if looks == 1:
             return found
         means = (side.means for side in pair)
         return replace(found, looks=looks, widened=difference_over_seeds(*means, confidence=1 - 0.05 / looks))
+
+
+def decided(trained: Mapping[str, Trained]) -> list[str]:
+    """Return which opponents tell nothing, as all variants on a map win almost always or almost never."""
+    names = next(iter(trained.values())).rates
+    rates = {name: [each.against(name).win_rate for each in trained.values()] for name in names}
+    return [name for name, of in rates.items() if max(of) < ALMOST_NEVER or min(of) > 1 - ALMOST_NEVER]
 
 
 def difference_of(first: Trained, second: Trained) -> Difference:

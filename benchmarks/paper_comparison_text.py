@@ -8,6 +8,7 @@ from typing import Any
 
 from paper_comparison_plan import LOOKS, PERCEIVER, TRANSFORMER, VARIANTS
 from paper_comparison_results import Difference
+from paper_comparison_statistics import Estimate
 
 NOT_WORSE = -0.02
 """Of a win rate: what may be missing to the transformer's."""
@@ -32,7 +33,7 @@ HOW_COUNTED = """\
   without re-weighting by position.
 * **Tuned.** {heads} heads read the list and the latents, where the paper has one, the hidden layer of the latents' MLPs
   is {widening} times as wide as they are, and the learning rate falls to nought, for all variants alike. This is the
-  last of {small} configurations that were run on the small map, and the only one on the large map:
+  last of four configurations that were run on the small map, and the only one on the large map:
   [what each gave](../benchmarks/README.md#paper_comparison). The transformer was not tuned.
 * **Encoder FLOPs.** What gives each unit of a list of the mean length its embedding: Perceiver IO reads the list and
   answers one query for each unit; the others' outputs are the embeddings. Multiplications and additions count apart;
@@ -49,15 +50,9 @@ HOW_COUNTED = """\
   all units wait nearly always, so that it hardly tells clones apart; that of orders leaves the waits out.
 * **Speeds** are observations for each second that one core works on them, by one thread: a training step forward and
   backward, and an acting step on 32 observations at once.
-* **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the difference
-  within each seed that both have: equal seeds meet the same recorded games in the same order and the same games at the
-  end. It says whether other trainings would come out alike, and is wide with three seeds. *Widened*: where results
-  were looked at several times, {small} times on the small map (each configuration) and {large} times on the large one
-  (five seeds first, then the 20 at which their number was fixed), at 1 - 0.05 / looks (Bonferroni), so that the best of
-  them passes by luck no oftener than one would. *Over games*: for these very agents, only the games are left to chance.
-  For one AI: Wilson's, the games of all seeds together.
-* **Not worse** means that the whole interval over seeds, the widened one where there is one, lies above -2 points; one
-  that holds -2 leaves it open.
+{intervals}
+* **Not worse** means that the whole interval over seeds lies above -2 points; one that holds -2 leaves it open. Where
+  the widened interval says otherwise, the verdict tells both.
 
 ![Encoder FLOPs over the length of the list](images/paper_comparison_flops.png)
 """
@@ -77,7 +72,24 @@ ABLATION_PAIRS = (
 def how_counted() -> str:
     """Return how things are counted."""
     perceiver = VARIANTS[PERCEIVER]
-    return HOW_COUNTED.format(heads=perceiver.num_cross_attention_heads, widening=perceiver.widening_factor, **LOOKS)
+    return HOW_COUNTED.format(
+        heads=perceiver.num_cross_attention_heads, widening=perceiver.widening_factor, intervals=_intervals()
+    )
+
+
+def _intervals() -> str:
+    looks = [f"{len(when)} times on the {name} map ({', '.join(when)})" for name, when in LOOKS.items()]
+    text = (
+        "* **Intervals.** *Over seeds*: Student's, of one mean win rate for each seed; for a difference, of the "
+        "difference within each seed that both have. It says whether other trainings would come out alike, and is "
+        "wide with three seeds. All learn from one recording, each seed in an order of its own, and meet the same "
+        "games at the end: what another recording would give is left out. *Widened*: where results were looked at "
+        f"several times, {' and '.join(looks)}, at 1 - 0.05 / looks (Bonferroni), so that the best of them passes by "
+        "luck no oftener than one would. *Over games*: for these very agents, only the games are left to chance. For "
+        "one AI: Wilson's, the games of all seeds together; how much seeds differ is left out, and it is too narrow "
+        "to compare variants by."
+    )
+    return textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def paragraph(*sentences: str) -> list[str]:
@@ -89,19 +101,25 @@ def verdict_on_win_rate(found: Difference | None) -> tuple[str, str]:
     """Return figures and verdict on a difference of mean win rates."""
     if found is None:
         return "", "not run"
-    interval = found.over_seeds
-    figures = f"{interval.percent()} points over seeds; {found.over_games.percent()} over games"
-    if math.isnan(interval.low):
+    figures = f"{found.over_seeds.percent()} points over seeds; {found.over_games.percent()} over games"
+    if math.isnan(found.over_seeds.low):
         return figures, "one seed: nothing can be said"
+    verdict = _judged(found.over_seeds)
     if found.widened is not None:
-        interval = found.widened
-        figures += f"; {interval.percent()} over seeds, widened for {found.looks} looks"
+        figures += f"; {found.widened.percent()} over seeds, widened for {found.looks} looks"
+        if (widened := _judged(found.widened)) != verdict:
+            verdict = f"{verdict}; {widened.partition(':')[0]} where it is widened"
+    if found.over_telling is not None:
+        figures += f"; over {', '.join(found.telling)} alone {found.over_telling.percent()} over seeds"
+    return figures, verdict
+
+
+def _judged(interval: Estimate) -> str:
     if interval.low >= NOT_WORSE:
-        return figures, "**not worse**: all of the interval lies above -2"
+        return "**not worse**: all of the interval lies above -2"
     if interval.high < NOT_WORSE:
-        return figures, "**worse**: all of the interval lies below -2"
-    over_games_too = " (over games alone: not worse)" if found.over_games.low >= NOT_WORSE else ""
-    return figures, f"**open**: the interval reaches above -2, and below{over_games_too}"
+        return "**worse**: all of the interval lies below -2"
+    return "**open**: the interval reaches above -2, and below"
 
 
 def verdict_on_flops(costs: dict[str, Any]) -> tuple[str, str]:

@@ -40,11 +40,18 @@ def write_run(directory: Path, plan: ModuleType, wins: dict[str, list[int]], flo
     lengths = {"mean": 9.0, "median": 9.0, "percentile_90": 12.0, "largest": 20.0}
     measured = {"lengths": lengths, "variants": variants, "machine": measured_on}
     (directory / "costs" / "small.json").write_text(json.dumps(measured))
+    write_cells(directory, wins, plan)
+
+
+def write_cells(directory: Path, wins: dict[str, list[int]], plan: ModuleType, **of_opponents: list[int]) -> None:
+    """Write trainings alone; against some opponents, each seed may have won otherwise."""
+    measured_on = {"processor": "abacus", "usable_cores": 2}
     for variant, of_seeds in wins.items():
         for seed, won in enumerate(of_seeds, 1):
             folder = directory / "cells" / plan.Cell(map="small", variant=variant, seed=seed).path
             folder.mkdir(parents=True)
-            rows = [{"opponent": name, **rate(won, 100).to_row()} for name in budget.opponents]
+            won_against = {name: of_opponents.get(name, of_seeds)[seed - 1] for name in ("CoacAI", "LightRush")}
+            rows = [{"opponent": name, **rate(number, 100).to_row()} for name, number in won_against.items()]
             held_out = {"accuracy": 0.5, "order_accuracy": won / 200, "cross_entropy": 1.25}
             cell = {"seed": seed, "evaluation": rows, "held_out": held_out, "training_seconds": 60.0}
             (folder / "cell.json").write_text(json.dumps({**cell, "evaluation_seconds": 60.0, "machine": measured_on}))
@@ -71,7 +78,7 @@ def test_the_page_tells_what_there_is_and_what_is_missing(report: ModuleType, pl
     )
     assert "8.00 of 30.00 MFLOP at 9 units, a share of 0.27 | **at most a third**" in text
     assert "1.3 (-0.1 to 2.8) points over seeds; 1.3 (-4.1 to 6.8) over games; 1.3 (" in text
-    assert "widened for 4 looks | **not worse**" in text
+    assert "widened for 7 looks | **not worse**" in text
     assert "took 2.0 minutes in the mean, on abacus." in " ".join(text.split())
     assert "1,234 against 1,234 steps a core-second | 1.0 times the transformer's" in text
     assert "Not run yet: perceiver_8" in text
@@ -107,6 +114,16 @@ def test_the_page_names_the_ais_that_tell_nothing(report: ModuleType, plan: Modu
     write_run(tmp_path, plan, {plan.PERCEIVER: [98, 100], plan.TRANSFORMER: [99, 97]})
     text = report.page(report.read_results(tmp_path))
     assert "Against CoacAI, LightRush every variant wins less than 5 % or more than 95 % of the games" in text
+
+
+def test_the_difference_over_those_that_tell_something_stands_beside_that_over_all(
+    report: ModuleType, plan: ModuleType, tmp_path: Path
+) -> None:
+    write_run(tmp_path, plan, {})
+    write_cells(tmp_path, {plan.PERCEIVER: [60, 63], plan.TRANSFORMER: [58, 61]}, plan, LightRush=[100, 100])
+    text = report.page(report.read_results(tmp_path))
+    assert "1.0 (1.0 to 1.0) points over seeds; " in text
+    assert "; over CoacAI alone 2.0 (2.0 to 2.0) over seeds |" in text
 
 
 def test_ablations_are_told_as_differences(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
@@ -148,10 +165,29 @@ def test_a_difference_on_the_tuned_map_is_widened_for_all_that_was_tried(
     write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [60, 61, 62]})
     text = report.page(report.read_results(tmp_path))
     assert sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62]).low > -0.03
-    wide = sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62], 1 - 0.05 / plan.LOOKS["small"])
+    wide = sure.difference_over_seeds([0.6, 0.62, 0.61], [0.6, 0.61, 0.62], 1 - 0.05 / 7)
     row = next(line for line in text.splitlines() if "perceiver_32 minus transformer, small" in line)
-    assert f"{wide.percent()} over seeds, widened for {plan.LOOKS['small']} looks" in row
-    assert "**open**" in row, "the widened interval decides"
+    assert f"{wide.percent()} over seeds, widened for 7 looks" in row
+    assert row.endswith("| **open**: the interval reaches above -2, and below |")
+
+
+def test_a_verdict_that_falls_when_widened_tells_both(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 61, 60], plan.TRANSFORMER: [59, 60, 61, 60]})
+    text = report.page(report.read_results(tmp_path))
+    row = next(line for line in text.splitlines() if "perceiver_32 minus transformer, small" in line)
+    assert "| **not worse**: all of the interval lies above -2; **open** where it is widened |" in row
+
+
+def test_a_training_that_froze_is_told_with_what_the_difference_is_without_it(
+    report: ModuleType, plan: ModuleType, tmp_path: Path
+) -> None:
+    write_run(tmp_path, plan, {plan.PERCEIVER: [60, 62, 61], plan.TRANSFORMER: [59, 1, 60], "cosformer": [2, 60]})
+    text = " ".join(report.page(report.read_results(tmp_path)).split())
+    assert "Next to nothing was won by transformer from seed 2 (1.0 %), cosformer from seed 1 (2.0 %)." in text
+    assert "perceiver_32 minus transformer without those seeds: 1.0 (1.0 to 1.0) points over seeds." in text
+    shutil.rmtree(tmp_path / "cells")
+    write_cells(tmp_path, {plan.PERCEIVER: [60, 62], plan.TRANSFORMER: [59, 61]}, plan)
+    assert "Next to nothing" not in report.page(report.read_results(tmp_path))
 
 
 def test_what_waits_for_its_games_is_told(report: ModuleType, plan: ModuleType, tmp_path: Path) -> None:

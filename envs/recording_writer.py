@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from envs.files import replace_durably
+from envs.folder_lock import LOCK_FILE, leave, occupy
 from envs.mapped_arrays import to_bytes
 from envs.recording_arrays import encode
 from envs.recordings import (
@@ -26,6 +28,7 @@ from envs.recordings import (
     RecordingError,
     Shard,
     concatenate,
+    is_whole,
     read_manifest,
 )
 
@@ -85,29 +88,40 @@ class RecordingWriter:
         directory: made if missing.
         header: facts of the whole recording, for JSON.
         resume: go on with the recording in the directory; its header must be equal.
+        can_repair: the caller makes shards that are missing or cut off again, by their names: they are forgotten.
 
     Raises:
-        RecordingError: if there is a recording already, or, to resume, one with another header.
+        RecordingError: if there is a recording already, or, to resume, one with another header or without all of its
+            shards; or if another process writes there.
     """
 
-    def __init__(self, directory: Path, header: Mapping[str, Any], *, resume: bool = False) -> None:
+    def __init__(
+        self, directory: Path, header: Mapping[str, Any], *, resume: bool = False, can_repair: bool = False
+    ) -> None:
         self.directory = directory
         self.header: dict[str, Any] = json.loads(json.dumps(header))
         self._shards: dict[str, Shard] = {}
         if directory.exists() and not directory.is_dir():
             raise RecordingError(f"{directory} is a file, and a recording is a folder: choose another place")
         directory.mkdir(parents=True, exist_ok=True)
-        if (directory / MANIFEST_FILE).exists():
+        manifest = directory / MANIFEST_FILE
+        # Shards come after the first manifest: those without one are of a recording that has lost it.
+        if not manifest.exists() and (stray := sorted(filter(_is_foreign, os.listdir(directory)))):
+            raise RecordingError(f"{directory} holds other files, such as {stray[0]}: choose another folder")
+        try:
+            occupy(directory)
+        except BlockingIOError as error:
+            raise RecordingError(
+                f"another process is writing to {directory}: wait until it has ended, or choose another folder"
+            ) from error
+        if manifest.exists():
             if not resume:
                 raise RecordingError(f"{directory} holds a recording already: resume it, or choose another folder")
-            self._go_on()
-        # Shards come after the first manifest: those without one are of a recording that has lost it.
-        elif stray := sorted(path.name for path in directory.iterdir() if not _UNFINISHED.fullmatch(path.name)):
-            raise RecordingError(f"{directory} holds other files, such as {stray[0]}: choose another folder")
+            self._go_on(can_repair)
         self.remove_unfinished()
         self._write_manifest()
 
-    def _go_on(self) -> None:
+    def _go_on(self, can_repair: bool) -> None:
         manifest = read_manifest(self.directory)
         stored = manifest["header"]
         different = sorted(key for key in {*stored, *self.header} if stored.get(key) != self.header.get(key))
@@ -117,7 +131,18 @@ class RecordingWriter:
                 f"{self.directory} was recorded with another {', '.join(different)}: {shown} is "
                 f"{_shortened(stored.get(shown))}, expected {_shortened(self.header.get(shown))}; choose another folder"
             )
-        self._shards = {shard.name: shard for shard in manifest["shards"]}
+        whole = {shard.name: shard for shard in manifest["shards"] if is_whole(self.directory, shard)}
+        lost = [shard.name for shard in manifest["shards"] if shard.name not in whole]
+        if lost and not can_repair:
+            raise RecordingError(
+                f"{self.directory / lost[0]} is missing or cut off: copy it anew, or begin again in another folder"
+            )
+        self._shards = whole
+
+    def close(self) -> None:
+        """Remove what is no part of the recording, and let other processes write to it."""
+        self.remove_unfinished()
+        leave(self.directory)
 
     @property
     def shard_names(self) -> frozenset[str]:
@@ -158,6 +183,10 @@ class RecordingWriter:
             "shards": [vars(shard) for shard in self.shards],
         }
         replace_durably(self.directory / MANIFEST_FILE, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def _is_foreign(name: str) -> bool:
+    return name != LOCK_FILE and not _UNFINISHED.fullmatch(name)
 
 
 def shard_name(index: int) -> str:

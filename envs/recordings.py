@@ -150,6 +150,12 @@ def _shard(entry: Mapping[str, Any]) -> Shard:
     return Shard(**{**entry, "player_games": games, "kinds": kinds})
 
 
+def is_whole(directory: Path, shard: Shard) -> bool:
+    """Return whether the file of a shard is there with all its bytes; what they are is another matter."""
+    path = directory / shard.name
+    return path.is_file() and path.stat().st_size == shard.size
+
+
 class RecordingReader:
     """A recording's player games, read by memory map: shards are opened when they are needed, and the latest stay open.
 
@@ -196,7 +202,7 @@ class RecordingReader:
     def _check(self, index: int) -> None:
         shard = self._shards[index]
         path = self.directory / shard.name
-        if not path.is_file() or path.stat().st_size != shard.size:
+        if not is_whole(self.directory, shard):
             raise RecordingError(f"{path} is missing or cut off: copy it anew, or record again")
         if file_sha256(path) != shard.sha256:
             raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")

@@ -40,15 +40,15 @@ class RecordOptions:
     """Games of each pair."""
     mirror: bool = False
     """Each AI also plays itself."""
-    max_steps: int = 4000
-    """Game steps after which a game is truncated."""
+    max_steps: int = 2000
+    """Game steps after which a game is truncated; agents see which share of them is over, and so do imitators."""
     random_orders: float = 0.0
     """Share of the orders that are replaced by random ones once they are recorded: most AIs throw no dice, and who
     imitates them has to know the way back too (Laskey et al. 2017)."""
     seed: int = 0
     """Of the games; equal seeds record equal games, except of AIs that search against the clock."""
     resume: bool = False
-    """Go on with a recording that was interrupted, with the same options."""
+    """Go on with a recording that was interrupted or has lost files, with the same options."""
     games_per_shard: int = 16
     """Games in each file of the recording, all of which an interruption loses."""
     workers: int | None = None
@@ -102,7 +102,7 @@ def open_recording(options: RecordOptions) -> tuple[RecordingWriter, list[Record
     environment = MicroRTSConfig(
         map_path=options.map_path, opponents=options.players + options.opponents, max_steps=options.max_steps
     )
-    check_opponents(environment)
+    check_opponents(environment, environment.opponents)
     header = {
         "game": game_build(environment),
         "layout": asdict(environment_spec(environment)),
@@ -115,7 +115,7 @@ def open_recording(options: RecordOptions) -> tuple[RecordingWriter, list[Record
         "seed": options.seed,
         "games_per_shard": options.games_per_shard,
     }
-    writer = RecordingWriter(options.output, header, resume=options.resume)
+    writer = RecordingWriter(options.output, header, resume=options.resume, can_repair=True)
     jobs = []
     for first in range(0, len(games), options.games_per_shard):
         shard = shard_name(first // options.games_per_shard)
@@ -158,7 +158,7 @@ def record(
             games += len(jobs[index].games)
             report(games, all_games)
     finally:
-        writer.remove_unfinished()
+        writer.close()
     return None if remaining else read_manifest(options.output)
 
 

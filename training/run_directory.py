@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -14,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from envs.files import replace_durably, write_durably
+from envs.folder_lock import occupy
 from training.checkpoint_paths import METADATA_FILE, step_folders
 from training.files import to_json
 
 CONFIG_VERSION_KEY = "config_version"
 MINIMUM_FREE_BYTES = 256 * 2**20
-LOCK_FILE = ".in-use"
 _PROBE_BYTES = 2**20
 
 
@@ -147,7 +145,11 @@ def prepare_run_directory(
         for folder in (run.checkpoints, run.games):
             folder.mkdir(exist_ok=True)
             _check_writable(folder)
-        _occupy(run.path)
+        occupy(run.path)
+    except BlockingIOError as error:
+        raise RunDirectoryError(
+            f"another process has a run in {run.path.resolve()}: wait until it has ended, or give another --run-dir"
+        ) from error
     except OSError as error:
         raise OSError(
             error.errno,
@@ -182,36 +184,6 @@ def _check_content(run: RunDirectory, *, resume: bool) -> None:
         raise RunDirectoryError(
             f"{run.path} holds no run to go on with, but other files, such as {others[0]}: give another --run-dir"
         )
-
-
-_occupied: dict[Path, int] = {}  # the open file whose lock others see, for as long as this process lives
-
-
-def _occupy(path: Path) -> None:
-    """Keep other processes from a run directory until this one ends, where the file system can.
-
-    Raises:
-        RunDirectoryError: if another process is there.
-    """
-    path = path.resolve()
-    if (held := _occupied.pop(path, None)) is not None:
-        with contextlib.suppress(FileNotFoundError):  # the directory was removed since, and made again
-            if os.path.samestat(os.fstat(held), os.stat(path / LOCK_FILE)):
-                _occupied[path] = held
-                return
-        os.close(held)
-    lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise RunDirectoryError(
-            f"another process has a run in {path}: wait until it has ended, or give another --run-dir"
-        ) from error
-    except OSError:  # there are no locks here
-        os.close(lock)
-        return
-    _occupied[path] = lock
 
 
 def _check_space(path: Path, minimum_free_bytes: int) -> None:

@@ -114,17 +114,21 @@ def convert_replays(
 
     Raises:
         GameNotFoundError: if there is no game at all.
-        RecordingError: if the folder holds a recording already, or, to resume, one with another header.
+        RecordingError: if the folder holds a recording already, or, to resume, one with another header or without
+            all of its shards; or if another process writes there.
     """
     report = ReplayReport()
     directory, settings = directory or game_directory(), settings or ReplaySettings()
     game = {"name": "starcraft2", "layout_sha256": layout_sha256()}
     facts = {**(header or {}), "game": game, "settings": settings.choices()}
     writer = RecordingWriter(output_directory, facts, resume=resume)
-    converter = _Converter(directory, writer, settings, report)
-    by_version = sorted(_with_versions(paths, report), key=lambda entry: entry[0])
-    for version, entries in groupby(by_version, key=lambda entry: entry[0]):
-        converter.convert_all(version, [path for _, path in entries])
+    try:
+        converter = _Converter(directory, writer, settings, report)
+        by_version = sorted(_with_versions(paths, report), key=lambda entry: entry[0])
+        for version, entries in groupby(by_version, key=lambda entry: entry[0]):
+            converter.convert_all(version, [path for _, path in entries])
+    finally:
+        writer.close()
     return report
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from envs import recordings
+from envs.folder_lock import LOCK_FILE
 from envs.recording_writer import RecordingWriter, shard_name, write_shard
 from envs.recordings import FORMAT, FORMAT_VERSION, PlayerGameRows, RecordingError, RecordingReader, concatenate
 
@@ -42,6 +44,7 @@ def recording(directory: Path, *shards: list[PlayerGameRows]) -> RecordingWriter
     writer = RecordingWriter(directory, HEADER)
     for index, games in enumerate(shards):
         writer.add(write_shard(directory, shard_name(index), games, {"illegal: move": index}))
+    writer.close()
     return writer
 
 
@@ -141,6 +144,37 @@ def test_an_existing_recording_is_only_resumed_and_only_with_the_same_header(tmp
     assert len(RecordingReader(tmp_path).player_games) == 2
 
 
+def test_two_processes_do_not_write_to_one_recording(tmp_path: Path) -> None:
+    """The second would remove what the first has not named in the manifest yet."""
+    recording(tmp_path, [game_rows(0)])
+    with (tmp_path / LOCK_FILE).open("rb") as other:  # a lock belongs to an opened file, not to a process
+        fcntl.flock(other, fcntl.LOCK_EX)
+        unnamed = write_shard(tmp_path, shard_name(1), [game_rows(1)])
+        with pytest.raises(RecordingError, match="another process is writing to"):
+            RecordingWriter(tmp_path, HEADER, resume=True)
+    assert (tmp_path / unnamed.name).exists()
+    writer = RecordingWriter(tmp_path, HEADER, resume=True)
+    with (tmp_path / LOCK_FILE).open("rb") as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        writer.close()
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_lost_shards_are_told_or_forgotten(tmp_path: Path, is_there: bool) -> None:
+    recording(tmp_path, [game_rows(0)], [game_rows(1)])
+    if is_there:
+        os.truncate(tmp_path / shard_name(0), 100)
+    else:
+        (tmp_path / shard_name(0)).unlink()
+    with pytest.raises(RecordingError, match=r"shard-00000\.safetensors is missing or cut off"):
+        RecordingWriter(tmp_path, HEADER, resume=True)
+    writer = RecordingWriter(tmp_path, HEADER, resume=True, can_repair=True)
+    assert writer.shard_names == {shard_name(1)}
+    assert [game["game"] for game in RecordingReader(tmp_path).player_games] == [1]
+
+
 @pytest.mark.parametrize("name", ["thesis.tex", "shard-00000.safetensors"])
 def test_folders_of_something_else_are_left_alone(tmp_path: Path, name: str) -> None:
     """Shards without a manifest, too: they may be of a recording that is being copied."""
@@ -159,7 +193,7 @@ def test_a_file_is_no_recording(tmp_path: Path) -> None:
 def test_what_a_killed_first_manifest_leaves_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / ".manifest.json.17").write_text("{")
     RecordingWriter(tmp_path, HEADER)
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE, "manifest.json"]
 
 
 def test_a_full_disk_leaves_what_was_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +216,7 @@ def test_shards_that_the_manifest_does_not_name_do_not_count(tmp_path: Path) -> 
     (tmp_path / ".shard-00002.safetensors.17").touch()
     assert len(RecordingReader(tmp_path).player_games) == 1
     RecordingWriter(tmp_path, HEADER, resume=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", shard_name(0)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE, "manifest.json", shard_name(0)]
 
 
 def test_the_order_in_which_shards_are_finished_does_not_matter(tmp_path: Path) -> None:

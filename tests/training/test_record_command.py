@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from envs.folder_lock import LOCK_FILE
 from envs.recordings import MANIFEST_FILE
 from training import cli
 from training.config import ConfigError
@@ -85,6 +86,9 @@ def test_recordings_do_not_depend_on_processes_or_interruptions(tmp_path: Path) 
     assert manifest["counts"]["games"] == 6
     _, jobs = open_recording(options(stopped, resume=True))
     assert jobs == []
+    (stopped / "shard-00001.safetensors").unlink()
+    assert record(options(stopped, resume=True)) == manifest
+    assert contents(stopped) == contents(whole)
 
 
 def test_a_game_that_fails_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +123,7 @@ def test_a_game_that_fails_is_counted(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"players": ("CoacAI", "CoacAI")}, "expected two players, --opponents or --mirror"),
         ({"games": 0}, "games of at least 1"),
         ({"players": ("CoacAI", "WorkrRush")}, "did you mean WorkerRush"),
+        ({"players": ("CoacAI", "self_play")}, "self_play is met in training only"),
         ({"map_path": "maps/8x8/basesWorker8x8A.xml"}, "did you mean maps/8x8/basesWorkers8x8A.xml"),
         ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
         ({"random_orders": 1.5}, "random_orders must lie between 0 and 1, got 1.5"),
@@ -168,7 +173,7 @@ def test_ctrl_c_leaves_complete_shards_and_no_process(tmp_path: Path) -> None:
     demonstrations.verify()
     assert len(demonstrations.player_games) >= 4
     shards = {game["name"] for game in json.loads((tmp_path / MANIFEST_FILE).read_text())["shards"]}
-    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST_FILE, *shards}
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK_FILE, MANIFEST_FILE, *shards}
 
 
 def test_the_command_tells_what_it_has_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

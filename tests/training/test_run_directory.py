@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from envs import folder_lock
 from training import run_directory
 from training.run_directory import RunDirectory, RunDirectoryError, prepare_run_directory
 
@@ -107,7 +108,7 @@ def test_a_file_system_without_locks_is_used_without(tmp_path: Path, monkeypatch
     def fail(file: object, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(run_directory.fcntl, "flock", fail)
+    monkeypatch.setattr(folder_lock.fcntl, "flock", fail)
     assert prepare_run_directory(tmp_path / "a").games.is_dir()
 
 

@@ -272,7 +272,7 @@ def test_half_a_game_is_not_left_behind(played: Played, tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="disk full"):
         convert_replays([played.replay], tmp_path, directory=played.folder, settings=settings)
     assert written
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".in-use", "manifest.json"]
     assert RecordingReader(tmp_path).player_games == []
 
 

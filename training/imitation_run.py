@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from agent.agent import Agent
 from training.checkpoint_compatibility import check_compatible
 from training.config import TrainConfig, config_checked
-from training.demonstration_choice import Choice, choose_games, repeated_games
+from training.demonstration_choice import Choice, ChosenGame, choose_games, repeated_games
 from training.demonstration_streams import DemonstrationStreams
 from training.demonstrations import Demonstrations
 from training.environment_config import EnvironmentConfig, MicroRTSConfig
@@ -31,6 +31,7 @@ from training.run import begin, has_checkpoint, make_agent, resolve_device
 from training.run_directory import prepare_run_directory
 from training.saved_run import SavedRun
 
+_logger = logging.getLogger(__name__)
 _LOG_INTERVAL_UPDATES = 20
 
 
@@ -108,7 +109,7 @@ class ImitationRun(SavedRun):
             "streams": self.streams.state_dict(),
             "best": {**vars(self.best)},
             "ended": self.ended,
-            "games": _fingerprint(self.choice),
+            "games": _fingerprint(self.choice.train) + _fingerprint(self.choice.held_out),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
@@ -117,8 +118,14 @@ class ImitationRun(SavedRun):
         Raises:
             ValueError: if the recording or the choice of games is another one.
         """
-        if state["games"] != _fingerprint(self.choice):
+        train, held_out = _fingerprint(self.choice.train), _fingerprint(self.choice.held_out)
+        if state["games"][: len(train)] != train:
             raise ValueError("the games to learn from are not those that the run began with: begin a new run")
+        if state["games"][len(train) :] != held_out:
+            raise ValueError(
+                "the games to measure on are not those that the run began with, and losses would not compare: go on "
+                "with the same --held-out-steps, or begin a new run"
+            )
         super().load_training_state(state)
         self.streams.load_state_dict(state["streams"])
         self.best = Best(**state["best"])
@@ -234,6 +241,7 @@ def open_imitation(
         identity, agent = make_agent(config, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
         check_opponents(config.environment, config.evaluation.opponents)
         _check_recording(demonstrations, identity, allow_version_mismatch)
+        _warn_of_other_lengths(demonstrations, config)
         choice = choose_games(
             demonstrations.player_games,
             imitation,
@@ -276,6 +284,22 @@ def _check_recording(demonstrations: Demonstrations, identity: dict[str, Any], a
     check_compatible({"game": game, "layout": layout}, expected, allow_mismatch, what="recording")
 
 
-def _fingerprint(choice: Choice) -> list[list[float]]:
-    """Return what tells the games that are learnt from apart from others."""
-    return [[game.index, game.weight, game.num_steps] for game in itertools.chain(choice.train, choice.held_out)]
+def _warn_of_other_lengths(demonstrations: Demonstrations, config: TrainConfig) -> None:
+    """Warn where games in play are longer or shorter than recorded ones: players see the share of them that is over."""
+    recorded = demonstrations.manifest.max_steps
+    if not isinstance(config.environment, MicroRTSConfig) or recorded is None:
+        return
+    played = {"environment": config.environment.max_steps, "evaluation": config.evaluation.max_steps}
+    if other := [f"--{name}.max-steps is {steps}" for name, steps in played.items() if steps != recorded]:
+        _logger.warning(
+            "recorded games end after %d steps, but %s: agents see which share of a game is over, and would take one "
+            "step for another; give %d, or record with other --max-steps",
+            recorded,
+            " and ".join(other),
+            recorded,
+        )
+
+
+def _fingerprint(games: Sequence[ChosenGame]) -> list[list[float]]:
+    """Return what tells games that are chosen apart from others."""
+    return [[game.index, game.weight, game.num_steps] for game in games]

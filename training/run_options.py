@@ -56,7 +56,7 @@ class ImitateOptions(RunOptions):
     """Learn from recorded games what their players do, and measure it at the end.
 
     Game, network and evaluation are those of the recipe that --recipe names, or of microrts_16x16. Of its learner, step
-    sizes, discounts and what concerns values count; what plays in training (--actors, --league) does not.
+    sizes, discounts and what concerns values count; its minutes and what plays in training (--actors, --league) do not.
     """
 
     imitation: Annotated[ImitationConfig, tyro.conf.arg(name="")]
@@ -93,6 +93,8 @@ def parse_imitate(arguments: list[str], prog: str) -> ImitateOptions:
             f"{_given(arguments, '--run-dir')} holds a run of train: go on with that command, or give another --run-dir"
         )
     config = _config(arguments, stored, DEFAULT_IMITATION_RECIPE)
+    if stored is None:
+        config = replace(config, max_minutes=None)  # the recipe's are how long it plays
     with config_checked():
         imitation = ImitationConfig(data=tyro.MISSING)
         if stored:

@@ -209,6 +209,18 @@ def test_what_does_not_fit_is_refused(data: str, tmp_path: Path) -> None:
     other = imitation_of(data, players=("CoacAI",))
     with pytest.raises(CheckpointMismatchError, match="the games to learn from are not those that the run began with"):
         open_imitation(config_of(), other, tmp_path / "run", resume=True)
+    with pytest.raises(CheckpointMismatchError, match=r"the games to measure on are not those .* --held-out-steps"):
+        open_imitation(config_of(), imitation_of(data, held_out_steps=1), tmp_path / "run", resume=True)
+
+
+def test_games_of_another_length_are_told(data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = config_of(evaluation=EvaluationConfig(max_steps=200))
+    open_imitation(config, imitation_of(data), tmp_path / "same")
+    assert not caplog.records
+    longer = dataclasses.replace(config, environment=dataclasses.replace(config.environment, max_steps=300))
+    open_imitation(longer, imitation_of(data), tmp_path / "longer")
+    (record,) = caplog.records
+    assert "recorded games end after 200 steps, but --environment.max-steps is 300" in record.getMessage()
 
 
 def test_agents_without_memory_read_fewer_waits(data: str, tmp_path: Path) -> None:
@@ -236,3 +248,5 @@ def test_options(data: str, tmp_path: Path) -> None:
         parse_train(["--resume", "auto", "--run-dir", str(tmp_path)], "x")
     with pytest.raises(SystemExit):
         parse_imitate(["--recipe", "tiny"], "x")
+    assert parse_imitate(["--data", data, "--recipe", "quickstart"], "x").config.max_minutes is None
+    assert parse_imitate(["--data", data, "--max-minutes", "2"], "x").config.max_minutes == 2

@@ -38,6 +38,7 @@ class GymnasiumVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     Attributes:
         reward_term_names: ("reward",).
         reward_weights: float32 [1], one.
+        has_time_limit: whether Gymnasium ends episodes that become too long.
     """
 
     envs: Sequence[gymnasium.Env[Any, Any]] = ()  # until they are made: older Gymnasium closes what was not
@@ -83,6 +84,8 @@ class GymnasiumVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         self.metadata = {**(self.envs[0].metadata if self.envs else {}), "autoreset_mode": AutoresetMode.DISABLED}
         self.reward_term_names: tuple[str, ...] = ("reward",)
         self.reward_weights = np.ones(1, np.float32)
+        spec = self.envs[0].spec if self.envs else None
+        self.has_time_limit = self._batch is not None or (spec is not None and spec.max_episode_steps is not None)
         self._next_seeds: list[int | None] = [seed + row for row in range(num_envs)]
         self._ended = np.ones(num_envs, bool)
         self._started = False

@@ -49,14 +49,15 @@ class RaySource:
     Args:
         config: the run.
         league: says with every new weights whom to meet.
+        seed: of games and action noise.
         stop: once set, nobody is kept waiting for unrolls.
 
     Raises:
         ActorError: if the actors cannot start, with the reason the first of them gave, or cannot be kept running.
     """
 
-    def __init__(self, config: TrainConfig, league: League, stop: threading.Event | None = None) -> None:
-        self._config, self._plain_config, self._league = config, to_dict(config), league
+    def __init__(self, config: TrainConfig, league: League, *, seed: int, stop: threading.Event | None = None) -> None:
+        self._config, self._plain_config, self._league, self._seed = config, to_dict(config), league, seed
         self._game = game_build(config.environment)
         self._run_stopped = stop or threading.Event()
         self._unrolls: queue.Queue[Unroll] = queue.Queue(maxsize=max(1, config.actors.queue_size))
@@ -134,7 +135,7 @@ class RaySource:
 
     def _new_seat(self, index: int) -> _Seat:
         # A replaced actor must not replay the games of the one before it.
-        seed = int(np.random.SeedSequence([self._config.seed, self._num_started]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self._seed, self._num_started]).generate_state(1)[0])
         self._num_started += 1
         actor: Any = self._actor_class.remote(self._plain_config, seed, index, self._game)
         return _Seat(index=index, actor=actor, started=actor.start.remote())

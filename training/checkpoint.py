@@ -191,7 +191,7 @@ def newest_intact(directory: Path) -> Checkpoint:
         CheckpointError: if all are damaged, what is wrong with the newest; or it cannot be used.
     """
     candidates = [latest_checkpoint(directory) or resolve_checkpoint(directory)]
-    folders = step_folders(directory)
+    folders = {step: folder.resolve() for step, folder in step_folders(directory).items()}
     candidates += [folders[step] for step in sorted(folders, reverse=True) if folders[step] != candidates[0]]
     damages = []
     for path in candidates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from training.league import League, LeagueConfig
 from training.rollout import BatchedEnvironment
 from training.seats import Seats
 from training.starcraft2_games import check_starcraft2_opponents, make_starcraft2, mark_of, starcraft2_build
+
+_logger = logging.getLogger(__name__)
 
 
 def make_environment(
@@ -93,6 +96,39 @@ def seats_of(config: EnvironmentConfig, opponents: Sequence[str], *, first_game:
     """
     sides = (0,) if isinstance(config, GymnasiumConfig) else config.sides
     return Seats.of(opponents, sides, first_row=first_game)
+
+
+def check_seats(config: EnvironmentConfig, games_per_actor: int, num_actors: int, by_need: bool) -> None:
+    """Check that the games of every actor can be dealt; warn of opponents for whom there are too few.
+
+    Args:
+        config: what is played.
+        games_per_actor: rows of each batch.
+        num_actors: batches.
+        by_need: whether the AIs share their games among them, whoever has which at first.
+
+    Raises:
+        ValueError: if a game of self-play would have its sides in two actors.
+    """
+    dealt: set[str] = set()
+    for first_game in range(0, num_actors * games_per_actor, games_per_actor):
+        opponents = opponents_of(config, games_per_actor, first_game=first_game)
+        seats_of(config, opponents)
+        dealt.update(opponents)
+    if isinstance(config, GymnasiumConfig):
+        return
+    selves = {SELF_PLAY, PAST_SELF}
+    unmet = [name for name in dict.fromkeys(config.opponents) if name not in dealt]
+    if by_need and not dealt <= selves:
+        unmet = [name for name in unmet if name in selves]
+    if unmet:
+        _logger.warning(
+            "nobody plays against %s: %d games are too few for %d entries of environment.opponents, two games each; "
+            "give more --actors.games-per-actor or --actors, or fewer opponents",
+            ", ".join(unmet),
+            num_actors * games_per_actor,
+            len(config.opponents),
+        )
 
 
 def league_of(config: EnvironmentConfig, league: LeagueConfig) -> League:

@@ -19,6 +19,7 @@ from training.policies import Player, play_episodes
 Array = NDArray[Any]
 
 _Z95 = 1.96
+_LONGEST_EPISODE = 27_000  # of environments that set no limit: half an hour of an Atari game at four frames a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +32,18 @@ class EpisodeBatch:
     mode: str
     num_games: int
     seed: int
+    max_steps: int | None = None
 
     def run(self, players: Mapping[str, Player]) -> Array:
         """Play the episodes and return their returns, [num_games] without those whose game failed."""
         config = as_measured(self.environment, self.player, self.mode)
         environment = make_environment(config, self.num_games, seed=self.seed)
+        limit = self.max_steps
+        if limit is None and not getattr(environment, "has_time_limit", True):
+            limit = _LONGEST_EPISODE  # a policy that goes nowhere would go there for ever
         try:
             policy = players[self.player].policy(environment, self.mode)
-            return play_episodes(environment, policy, seed=self.seed).returns
+            return play_episodes(environment, policy, seed=self.seed, max_steps=limit).returns
         finally:
             environment.close()
 
@@ -92,6 +97,7 @@ def plan_episodes(
     *,
     place: str | None = None,
     seed: int = 0,
+    max_steps: int | None = None,
 ) -> list[EpisodeBatch]:
     """Return the episodes that a config asks for; all players meet the same ones.
 
@@ -101,6 +107,8 @@ def plan_episodes(
         players: by name.
         place: what tables say was played; the environment's name by default.
         seed: of episodes and actions.
+        max_steps: game steps after which an episode ends; by default when the environment ends it, or after 27,000
+            where that has no time limit.
     """
     firsts = range(0, config.games, config.games_at_once)
     return [
@@ -111,6 +119,7 @@ def plan_episodes(
             mode=mode,
             num_games=min(config.games_at_once, config.games - first),
             seed=int(np.random.SeedSequence([seed, first]).generate_state(1)[0]),
+            max_steps=max_steps,
         )
         for name, player in players.items()
         for mode in modes_of(player, config)

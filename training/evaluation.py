@@ -249,8 +249,8 @@ def result_table(
         )
     if baseline:
         header.append(baseline_name)
-        rates = {total.opponent: _percent(total.result) for total in both_sides(baseline)}
-        rows = [[*row, rates.get(row[0], "")] for row in rows]
+        rates = {(total.opponent, total.mode): _percent(total.result) for total in both_sides(baseline)}
+        rows = [[*row, rates.get((row[0], row[1]), "")] for row in rows]
     if len({row[1] for row in rows}) == 1:  # then it goes without saying, or into a title
         header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
     return header, rows

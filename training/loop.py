@@ -56,6 +56,18 @@ class EpisodeStatistics:
                 (episode.episodic_return, episode.length, episode.outcome)
             )
 
+    def state_dict(self) -> dict[str, list[tuple[float, int, int]]]:
+        """Return what a checkpoint holds of them."""
+        return {
+            opponent: [(float(gained), int(length), int(outcome)) for gained, length, outcome in episodes]
+            for opponent, episodes in self.recent.items()
+        }
+
+    def load_state_dict(self, state: dict[str, list[tuple[float, int, int]]]) -> None:
+        """Go on from what `state_dict` returned."""
+        for opponent, episodes in state.items():
+            self.recent[opponent].extend(episodes)
+
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes, and the training win rate against each opponent."""
         everything = [episode for episodes in self.recent.values() for episode in episodes]
@@ -87,12 +99,13 @@ def training_loop(
     source: ExperienceSource,
     progress: Progress,
     league: League,
+    statistics: EpisodeStatistics,
 ) -> Iterator[Update]:
     """Train until the steps or minutes of the config are used up; yield after every update.
 
-    The caller logs, saves checkpoints and may stop at any yield; `progress` and `league` are updated in place.
+    The caller logs, saves checkpoints and may stop at any yield; `progress`, `league` and `statistics` are updated in
+    place.
     """
-    statistics = EpisodeStatistics()
     freeze_if_due(league, agent, progress.updates)
     source.publish(agent, progress.updates)
     while progress.share(config) < 1.0:

@@ -50,7 +50,8 @@ class EvaluateOptions:
     """Draw actions from the policy, or take the most likely ones."""
     max_steps: int | None = None
     """Game steps after which a match is a draw; by default as at the end of the checkpoint's training, or 2000, or
-    28800 in StarCraft II."""
+    28800 in StarCraft II. Of a Gymnasium environment, steps after which an episode ends; by default its time limit, or
+    27000 where it has none."""
     seed: int = 0
     """Of games and actions; equal seeds play equal games, however many processes there are."""
     output: Path | None = None
@@ -137,7 +138,12 @@ def prepare_evaluation(options: EvaluateOptions) -> Evaluation:
             raise ConfigError(f"{environment.map_name} has no opponents: leave --opponents out")
         assert not isinstance(player, ScriptedContestant)
         episodes = plan_episodes(
-            environment, evaluation, {name: player}, place=place_of(environment), seed=options.seed
+            environment,
+            evaluation,
+            {name: player},
+            place=place_of(environment),
+            seed=options.seed,
+            max_steps=options.max_steps,
         )
         return Evaluation({name: player}, [], episodes)
     assert not isinstance(environment, GymnasiumConfig)

@@ -125,6 +125,7 @@ def play_episodes(
     policy: Policy,
     *,
     seed: int,
+    max_steps: int | None = None,
     watch: Callable[[dict[str, Array], Array], None] = lambda observation, elapsed_steps: None,
 ) -> Episodes:
     """Play one episode in every row of an environment.
@@ -133,12 +134,14 @@ def play_episodes(
         environment: the games.
         policy: chooses the actions.
         seed: of games and actions.
+        max_steps: game steps after which an episode ends, whatever the environment says; None for no limit.
         watch: called with every observation, the first and the last included, and the game steps [N] that led to it.
     """
     num_rows = environment.num_envs
     outcomes, lengths, dropped = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int64), np.zeros(num_rows, bool)
     returns, fingerprints = np.zeros(num_rows, np.float64), np.zeros(num_rows, np.int64)
     running = np.ones(num_rows, bool)
+    limit = np.iinfo(np.int64).max if max_steps is None else max_steps
     observation, _ = environment.reset(seed=seed)
     policy.begin(num_rows, seed)
     watch(observation, lengths)
@@ -156,7 +159,7 @@ def play_episodes(
         lengths += infos["elapsed_steps"]
         for happened in (*seen.values(), rewards[rows]):
             fingerprints[rows] = _extended(fingerprints[rows], happened)
-        ended = running & (terminated | truncated)
+        ended = running & (terminated | truncated | (lengths >= limit))
         outcomes[ended] = infos["outcome"][ended]
         if "dropped" in infos:
             dropped[ended] = infos["dropped"][ended]

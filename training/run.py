@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,15 @@ from training.config import TrainConfig, config_checked, from_dict
 from training.environment_config import EnvironmentConfig, GymnasiumConfig
 from training.environments import (
     check_opponents,
+    check_seats,
     game_build,
     league_of,
     make_environment,
-    opponents_of,
-    seats_of,
     spec_of,
 )
 from training.league import League
 from training.learner import Learner
-from training.loop import Progress, Update, training_loop
+from training.loop import EpisodeStatistics, Progress, Update, training_loop
 from training.machine import describe_environment
 from training.metrics import CompositeLogger
 from training.run_directory import RunDirectory, RunDirectoryError, prepare_run_directory
@@ -45,16 +44,19 @@ class TrainingRun(SavedRun):
 
     learner: Learner
     league: League
+    statistics: EpisodeStatistics = field(default_factory=EpisodeStatistics)
 
     def training_state(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside weights and settings."""
-        return {**super().training_state(), "league": self.league.state_dict()}
+        episodes = self.statistics.state_dict()
+        return {**super().training_state(), "league": self.league.state_dict(), "episodes": episodes}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Go on from what `training_state` returned."""
         super().load_training_state(state)
         if "league" in state:  # a checkpoint from before there were leagues has none
             self.league.load_state_dict(state["league"])
+        self.statistics.load_state_dict(state.get("episodes", {}))
 
     def train(self, report: Callable[[Update], None], stop: threading.Event) -> None:
         """Train until the config's steps or minutes are used up or `stop` is set, and save.
@@ -69,7 +71,7 @@ class TrainingRun(SavedRun):
         """
         with (
             contextlib.closing(self.loggers()) as metrics,
-            contextlib.closing(make_source(self.config, self.agent, self.league, stop)) as source,
+            contextlib.closing(self._source(stop)) as source,
         ):
             try:
                 self._loop(source, metrics, report, stop)
@@ -80,6 +82,10 @@ class TrainingRun(SavedRun):
                     raise
         self.save()
 
+    def _source(self, stop: threading.Event) -> ExperienceSource:
+        seed = episode_seed(self.config, self.progress)
+        return make_source(self.config, self.agent, self.league, seed, stop)
+
     def _loop(
         self,
         source: ExperienceSource,
@@ -88,7 +94,9 @@ class TrainingRun(SavedRun):
         stop: threading.Event,
     ) -> None:
         source.restart(episode_seed(self.config, self.progress))
-        for update in training_loop(self.config, self.agent, self.learner, source, self.progress, self.league):
+        for update in training_loop(
+            self.config, self.agent, self.learner, source, self.progress, self.league, self.statistics
+        ):
             metrics.log(self.progress.game_steps, update.metrics)
             report(update)
             if stop.is_set():
@@ -121,7 +129,8 @@ def open_run(
     with config_checked():
         identity, agent = make_agent(config, goes_on=goes_on, allow_version_mismatch=allow_version_mismatch)
         check_opponents(config.environment, config.evaluation.opponents)
-        _check_seats(config)
+        by_need = config.league.deal == "prioritised"
+        check_seats(config.environment, config.actors.games_per_actor, max(1, config.actors.num_actors), by_need)
         teacher = _teacher(config, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
@@ -185,6 +194,11 @@ def _initialise(agent: Agent, path: str, identity: dict[str, Any], allow_version
 
 
 def _teacher(config: TrainConfig, allow_version_mismatch: bool) -> Agent | None:
+    if config.teacher is not None and not config.learner.has_teacher:
+        raise ValueError(
+            f"the teacher {config.teacher} would teach nothing: give --learner.teacher-kl-cost, such as 0.1, or leave "
+            "--teacher out"
+        )
     path = config.teacher or config.init
     if path is None or not config.learner.has_teacher:
         return None
@@ -237,24 +251,18 @@ def environment_spec(config: EnvironmentConfig) -> AgentSpec:
         environment.close()
 
 
-def make_source(config: TrainConfig, agent: Agent, league: League, stop: threading.Event) -> ExperienceSource:
-    """Return the experience source that the config asks for; once `stop` is set, it keeps nobody waiting."""
+def make_source(
+    config: TrainConfig, agent: Agent, league: League, seed: int, stop: threading.Event
+) -> ExperienceSource:
+    """Return the experience source that the config asks for; once `stop` is set, it keeps nobody waiting.
+
+    The seed is that of actors' games; those in this process begin by `restart`.
+    """
     if config.actors.num_actors == 0:
         return LocalSource(config, agent, league)
     from training.actors import RaySource
 
-    return RaySource(config, league, stop)
-
-
-def _check_seats(config: TrainConfig) -> None:
-    """Check that the games of every actor can be dealt.
-
-    Raises:
-        ValueError: if a game of self-play would have its sides in two actors.
-    """
-    num_games = config.actors.games_per_actor
-    for actor in range(max(1, config.actors.num_actors)):
-        seats_of(config.environment, opponents_of(config.environment, num_games, first_game=actor * num_games))
+    return RaySource(config, league, seed=seed, stop=stop)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -98,7 +98,9 @@ class SavedRun:
 
     def loggers(self) -> CompositeLogger:
         """Return what writes the run's figures."""
-        resumed_at = self.progress.game_steps or None
+        # A run that was killed before its first checkpoint begins anew, and what it has logged does not count.
+        goes_on = self.progress.game_steps > 0 or self.directory.metrics_file.exists()
+        resumed_at = self.progress.game_steps if goes_on else None
         tensorboard = TensorBoardLogger(self.directory.path, resumed_at=resumed_at)
         return CompositeLogger([tensorboard, JsonLinesLogger(self.directory.metrics_file)])
 

@@ -22,7 +22,7 @@ actors = pytest.importorskip("training.actors")
 
 def test_an_actor_that_hangs_is_replaced_although_the_other_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config()
-    source = actors.RaySource(config, make_league(config))
+    source = actors.RaySource(config, make_league(config), seed=1)
     impatient = dataclasses.replace(config.actors, unroll_timeout_seconds=4.0)
     monkeypatch.setattr(source, "_config", dataclasses.replace(config, actors=impatient))
     try:
@@ -40,7 +40,7 @@ def test_an_actor_that_hangs_is_replaced_although_the_other_plays_on(monkeypatch
 def test_a_run_that_is_stopped_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
     config = make_config()
-    source = actors.RaySource(config, make_league(config), stop)
+    source = actors.RaySource(config, make_league(config), seed=1, stop=stop)
     try:
         monkeypatch.setattr(source, "_receive", lambda seat: (_ for _ in ()).throw(OSError("Ray is gone")))
         source.publish(make_agent(config), 0)

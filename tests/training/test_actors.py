@@ -73,7 +73,7 @@ def test_java_in_this_process_outlives_ray() -> None:
 def test_the_reason_why_actors_cannot_start_is_told_at_once() -> None:
     wrong = make_config(environment=MicroRTSConfig(opponents=("NoSuchAI",)))
     with pytest.raises(actors.ActorError, match=r"the actors did not start: .*unknown AI 'NoSuchAI'"):
-        actors.RaySource(wrong, make_league(wrong))
+        actors.RaySource(wrong, make_league(wrong), seed=1)
     assert not ray_cluster.ray.is_initialized()
 
 
@@ -81,7 +81,7 @@ def test_the_reason_why_actors_cannot_start_is_told_at_once() -> None:
 def source() -> Iterator[actors.RaySource]:
     config = make_config()
     before = psutil.Process().children(recursive=True)
-    source = actors.RaySource(config, make_league(config))
+    source = actors.RaySource(config, make_league(config), seed=1)
     children = [child for child in psutil.Process().children(recursive=True) if child not in before]
     folder = Path(ray_cluster.ray._private.worker._global_node.get_temp_dir_path())
     assert folder.is_dir()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import gymnasium
 import numpy as np
 import pytest
 
 from agent import Agent, AgentConfig
 from tests.agent import games
+from training import episode_evaluation
 from training.config import EvaluationConfig
 from training.contestants import AgentContestant, RandomContestant
 from training.environment_config import GymnasiumConfig
@@ -39,6 +41,25 @@ def test_chance_holds_the_pole_for_twenty_steps() -> None:
     again = batches[0].run({"random": RandomContestant()})
     np.testing.assert_array_equal(again, played[0])
     assert not np.array_equal(played[0], played[1])
+
+
+def test_episodes_end_where_no_time_limit_would_end_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    players = {"random": RandomContestant()}
+
+    def returns(env_id: str, max_steps: int | None) -> list[float]:
+        config = EvaluationConfig(games=5)
+        (batch,) = plan_episodes(GymnasiumConfig(env_id=env_id), config, players, max_steps=max_steps)
+        return batch.run(players).tolist()
+
+    monkeypatch.setattr(episode_evaluation, "_LONGEST_EPISODE", 3)
+    gymnasium.register("Unlimited-v0", "gymnasium.envs.classic_control:CartPoleEnv")
+    try:
+        assert returns("Unlimited-v0", None) == [3.0] * 5
+        assert returns("Unlimited-v0", 5) == [5.0] * 5  # no pole falls sooner
+    finally:
+        del gymnasium.registry["Unlimited-v0"]
+    assert min(returns("CartPole-v1", None)) > 5
+    assert returns("CartPole-v1", 4) == [4.0] * 5
 
 
 def test_the_interval_is_that_of_the_mean() -> None:

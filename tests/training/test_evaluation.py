@@ -159,7 +159,8 @@ def test_the_table_shows_sides_and_a_baseline() -> None:
     worse = Fake(modes=("sampled",))
     header, rows = result_table(play({"agent": Fake()}), play({"agent": worse}))
     assert header[-1] == "untrained"
-    assert rows[1] == ["A", "greedy", "9 (3 different)", "5", "2", "2", "56 %", "27-81", "100 %", "0 %", "56 %"]
+    assert rows[1] == ["A", "greedy", "9 (3 different)", "5", "2", "2", "56 %", "27-81", "100 %", "0 %", ""]
+    assert [row[-1] for row in rows] == ["56 %" if row[1] == "sampled" else "" for row in rows]
     assert all(len(row) == len(header) for row in rows)
     header, rows = result_table(play({"agent": worse}))
     assert "mode" not in header

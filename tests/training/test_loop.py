@@ -70,7 +70,10 @@ class ScriptedLearner:
 def run(total_steps: int, progress: Progress, **changes: Any) -> tuple[list[dict[str, float]], Any, Any]:
     config = dataclasses.replace(tiny(), total_steps=total_steps, **changes)
     source, learner = ScriptedSource(), ScriptedLearner()
-    updates = list(training_loop(config, make_agent(), cast(Any, learner), cast(Any, source), progress, make_league()))
+    loop = training_loop(
+        config, make_agent(), cast(Any, learner), cast(Any, source), progress, make_league(), EpisodeStatistics()
+    )
+    updates = list(loop)
     return [update.metrics for update in updates], source, learner
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agent import AgentConfig
 from training import checkpoint, run
@@ -141,6 +144,65 @@ def test_a_damaged_checkpoint_does_not_keep_a_run_from_going_on(tmp_path: Path) 
     assert resumed.progress.updates == 6
 
 
+def test_damage_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    train_until(small("gymnasium"), tmp_path / "a", 7)
+    newest = max((tmp_path / "a/checkpoints").glob("0*"))
+    (newest / "weights.safetensors").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    open_run(small("gymnasium"), "a", resume=True)
+    assert [newest.name in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_what_was_logged_before_the_first_checkpoint_does_not_count(tmp_path: Path) -> None:
+    """A killed run begins anew in its directory, and would be drawn over what is left of it."""
+    config = dataclasses.replace(small("gymnasium"), total_steps=60)
+    begun = open_run(config, tmp_path)
+    with contextlib.closing(begun.loggers()) as metrics:
+        metrics.log(40, {"charts/SPS": 1.0})
+    run_training(config, tmp_path, resume=True)
+    lines = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines[:2] == [40, 24]
+    assert [event.step for event in scalars(tmp_path, "charts/SPS")] == lines[1:]
+
+
+def scalars(path: Path, name: str) -> list[Any]:
+    accumulator = EventAccumulator(str(path))
+    accumulator.Reload()
+    return list(accumulator.Scalars(name))
+
+
+def test_games_after_a_resume_are_not_those_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds, make = [], run.make_source
+
+    def noted(config: Any, agent: Any, league: Any, seed: int, stop: Any) -> Any:
+        seeds.append(seed)
+        return make(config, agent, league, seed, stop)
+
+    monkeypatch.setattr(run, "make_source", noted)
+    for updates in (3, 5, 7):
+        train_until(small("gymnasium"), tmp_path, updates, resume=True)
+    assert len(set(seeds)) == 3
+
+
+@pytest.mark.parametrize(
+    ("deal", "opponents", "unmet"),
+    [
+        ("in_turn", ("CoacAI", "WorkerRush", "PassiveAI", "past_self"), "PassiveAI, past_self"),
+        ("prioritised", ("CoacAI", "WorkerRush", "PassiveAI", "self_play"), "self_play"),
+        ("prioritised", ("CoacAI", "WorkerRush", "PassiveAI"), None),
+        ("in_turn", ("CoacAI", "WorkerRush"), None),
+    ],
+)
+def test_opponents_whom_nobody_meets_are_told(
+    deal: Any, opponents: tuple[str, ...], unmet: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = small("tiny", environment=MicroRTSConfig(opponents=opponents), league=LeagueConfig(deal=deal))
+    config = dataclasses.replace(config, actors=dataclasses.replace(config.actors, games_per_actor=4))
+    open_run(config, tmp_path)
+    expected = [] if unmet is None else [f"nobody plays against {unmet}: 4 games are too few"]
+    assert [record.getMessage().split(" for")[0] for record in caplog.records] == expected
+
+
 def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
     config = dataclasses.replace(small("gymnasium"), total_steps=60)
     run_training(config, tmp_path)
@@ -255,7 +317,7 @@ def test_lost_actors_fail_a_run_unless_it_was_stopped(tmp_path: Path, monkeypatc
         def next(self) -> None:
             raise ActorError
 
-    monkeypatch.setattr(run, "make_source", lambda config, agent, league, stop: LosingSource())
+    monkeypatch.setattr(run, "make_source", lambda *arguments: LosingSource())
     opened = open_run(small("gymnasium"), tmp_path)
     with pytest.raises(ActorError):
         opened.train(lambda update: None, stop)
@@ -282,6 +344,8 @@ def test_a_teacher_holds_the_policy_to_its_own(tmp_path: Path) -> None:
     taught = train_until(config, tmp_path / "taught", 2)
     lines = [json.loads(line) for line in taught.directory.metrics_file.read_text().splitlines()]
     assert all(line["losses/teacher_kl"] > 0 for line in lines)
+    with pytest.raises(ConfigError, match=r"would teach nothing: give --learner\.teacher-kl-cost"):
+        open_run(small("gymnasium", teacher=str(tmp_path / "teacher")), tmp_path / "untaught")
     other = small("tiny", teacher=str(tmp_path / "teacher"))
     other = dataclasses.replace(other, learner=dataclasses.replace(other.learner, teacher_kl_cost=1.0))
     with pytest.raises(ConfigError, match="the teacher was made for other observations"):
@@ -325,7 +389,7 @@ def test_devices_and_sources() -> None:
     assert resolve_device("auto").type in ("cpu", "cuda")
     config = small("gymnasium")
     opened = make_source(
-        config, load_untrained(config), league_of(config.environment, config.league), threading.Event()
+        config, load_untrained(config), league_of(config.environment, config.league), 0, threading.Event()
     )
     assert type(opened).__name__ == "LocalSource"
     opened.close()

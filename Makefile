@@ -9,8 +9,8 @@ RUN_DIR ?= runs/$(RECIPE)-$(shell date +%Y%m%d-%H%M%S)
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
-TOOLS := $(VENV)/.installed-dev
+INSTALLED := $(VENV)/.installed-$(notdir $(PYTHON))
+TOOLS := $(INSTALLED)-dev
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt
 
 .PHONY: train test lint types imports unit setup clean
@@ -40,7 +40,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "$(PYTHON) with its venv module is needed: install Python 3.11, or a newer one and name it: make PYTHON=python3" >&2; \
 		exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
 	$(INSTALL) torch
 	$(INSTALL) --editable '.[microrts,train]'
 	$(INSTALL) --no-deps --ignore-requires-python gym-microrts==0.6.0

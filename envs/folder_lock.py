@@ -16,20 +16,23 @@ LOCK_FILE = ".in-use"
 _held: dict[Path, int] = {}  # the open file whose lock others see
 
 
-def occupy(folder: Path) -> None:
+def occupy(folder: Path) -> bool:
     """Keep other processes from a folder until `leave`, or until this process ends, however that comes about.
+
+    Returns:
+        Whether they are kept out from now on, and were not before.
 
     Raises:
         BlockingIOError: if another process is there.
         OSError: if the folder does not exist or is not writable.
     """
     if fcntl is None:
-        return
+        return False
     folder = folder.resolve()
     if folder in _held:
         with contextlib.suppress(FileNotFoundError):  # the folder was removed since, and made again
             if os.path.samestat(os.fstat(_held[folder]), os.stat(folder / LOCK_FILE)):
-                return
+                return False
         leave(folder)
     lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT)
     try:
@@ -39,8 +42,9 @@ def occupy(folder: Path) -> None:
         raise
     except OSError:  # there are no locks here
         os.close(lock)
-        return
+        return False
     _held[folder] = lock
+    return True
 
 
 def leave(folder: Path) -> None:

@@ -90,7 +90,5 @@ def flat_action_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.int8]:
         np.concatenate([np.reshape(part, -1) for part in mask]) if isinstance(mask, tuple | list) else np.asarray(mask)
     )
     if array.size != np.prod(shape):
-        raise ValueError(
-            f"expected info['action_mask'] with {shape} entries, one for each choice, got shape {array.shape}"
-        )
+        raise ValueError(f"expected an action_mask with {shape} entries, one for each choice, got shape {array.shape}")
     return array.reshape(shape).astype(np.int8)

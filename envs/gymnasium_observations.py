@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.gymnasium_actions import flat_action_mask
 from envs.spaces import ACTION_MASK, ENTITY_KEYS, ENTITY_MASK, OBSERVATION_KEYS, PLANES, SCALARS
 
 Path = tuple[str | int, ...]
@@ -65,13 +66,17 @@ class ObservationEncoder:
                 self._writers.append(((key,), _copy_writer(self.arrays[key])))
             return
         leaves = list(_leaves(space))
-        masks = [leaf for leaf in leaves if _is_action_mask(leaf, action_mask_shape) and len(leaves) > 1]
-        images = [leaf for leaf in leaves if _is_image(leaf.space)]
-        self._add_scalars([leaf for leaf in leaves if leaf not in masks and leaf not in images])
+        masks = [leaf for leaf in leaves if leaf.path[:1] == (ACTION_MASK,)] if action_mask_shape is not None else []
+        others = [leaf for leaf in leaves if leaf not in masks]
+        if not others:  # a Dict of a mask alone: it is all there is to see
+            masks, others = [], leaves
+        images = [leaf for leaf in others if _is_image(leaf.space)]
+        self._add_scalars([leaf for leaf in others if leaf not in images])
         self._add_planes(images)
         if masks and action_mask_shape is not None:
+            _check_mask_size(masks, action_mask_shape)
             self.add_action_mask(action_mask_shape)
-            self._writers.append((masks[0].path, _copy_writer(self.arrays[ACTION_MASK])))
+            self._writers.append(((ACTION_MASK,), _mask_writer(self.arrays[ACTION_MASK])))
         if not self._writers:
             raise ValueError(f"the observation space {space} is empty; supported: {SUPPORTED_SPACES}")
 
@@ -180,8 +185,12 @@ def _leaves(space: spaces.Space[Any], path: Path = ()) -> Iterator[_Leaf]:
         raise ValueError(f"{_Leaf(path, space).name} is {space}, which is not supported; supported: {SUPPORTED_SPACES}")
 
 
-def _is_action_mask(leaf: _Leaf, shape: tuple[int, ...] | None) -> bool:
-    return leaf.path == (ACTION_MASK,) and shape is not None and leaf.space.shape == shape
+def _check_mask_size(leaves: list[_Leaf], shape: tuple[int, ...]) -> None:
+    sizes = [int(np.prod(leaf.space.shape or ())) for leaf in leaves]
+    if sum(sizes) != np.prod(shape):
+        raise ValueError(
+            f"expected observation['action_mask'] with {shape} entries, one for each choice, got {sum(sizes)}"
+        )
 
 
 def _is_image(space: spaces.Space[Any]) -> bool:
@@ -246,6 +255,13 @@ def _scalar_writer(space: spaces.Space[Any], columns: NDArray[np.float32]) -> Wr
 def _copy_writer(array: NDArray[Any]) -> Writer:
     def write(row: Row, value: Any) -> None:
         array[row] = value
+
+    return write
+
+
+def _mask_writer(masks: NDArray[np.int8]) -> Writer:
+    def write(row: Row, value: Any) -> None:
+        masks[row] = flat_action_mask(value, masks.shape[1:])
 
     return write
 

@@ -109,17 +109,22 @@ class RecordingWriter:
         if not manifest.exists() and (stray := sorted(filter(_is_foreign, os.listdir(directory)))):
             raise RecordingError(f"{directory} holds other files, such as {stray[0]}: choose another folder")
         try:
-            occupy(directory)
+            newly = occupy(directory)
         except BlockingIOError as error:
             raise RecordingError(
                 f"another process is writing to {directory}: wait until it has ended, or choose another folder"
             ) from error
-        if manifest.exists():
-            if not resume:
-                raise RecordingError(f"{directory} holds a recording already: resume it, or choose another folder")
-            self._go_on(can_repair)
-        self.remove_unfinished()
-        self._write_manifest()
+        try:
+            if manifest.exists():
+                if not resume:
+                    raise RecordingError(f"{directory} holds a recording already: resume it, or choose another folder")
+                self._go_on(can_repair)
+            self.remove_unfinished()
+            self._write_manifest()
+        except BaseException:
+            if newly:
+                leave(directory)
+            raise
 
     def _go_on(self, can_repair: bool) -> None:
         manifest = read_manifest(self.directory)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from perceiver_io.attention import Activation, init_linear_
 from perceiver_io.blocks import SelfAttentionBlock
+from perceiver_io.checks import check_dtype
 from perceiver_io.config import check_numerics, check_sizes
 from perceiver_io.entities import EntityModel, EntityTorso, EntityTorsoConfig
 from perceiver_io.rows import RowLayout
@@ -72,6 +73,8 @@ class EntityBaseline(EntityModel):
 
     def embed_rows(self, rows: Tensor, layout: RowLayout) -> tuple[Tensor, Tensor]:
         """Return embedding rows ``[R, O]`` and the latents that the class describes."""
+        if type(self.output) is nn.Linear:  # norms may be of higher precision
+            check_dtype("entities", rows, like=self.output.weight)
         rows, latents = self.encode_rows(rows, layout)
         return rows if self.output is None else self.output(rows), latents
 

@@ -60,13 +60,14 @@ def write(directory: str | Path, *, task: str, config: Mapping[str, Any], tensor
         ImportError: if safetensors is missing.
     """
     safetensors = _safetensors()
+    document = {"format": FORMAT, "version": FORMAT_VERSION, "task": task, "config": dict(config)}
+    text = json.dumps(document, indent=2, default=lambda number: number.item()) + "\n"  # sizes may be NumPy's
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     safetensors.save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / SAFETENSORS_FILE
     )
-    document = {"format": FORMAT, "version": FORMAT_VERSION, "task": task, "config": dict(config)}
-    (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ def check_tokens(name: str, tokens: Tensor, *, channels: int, ranks: tuple[int, 
 
 
 def check_dtype(name: str, tokens: Tensor, *, like: Tensor) -> None:
-    """Raise ValueError unless ``tokens`` has the dtype of ``like``, a parameter of the model, or autocast is on."""
+    """Raise ValueError unless ``tokens`` has the dtype of ``like``, which the model's has, or autocast is on."""
     kind = tokens.device.type
     if tokens.dtype == like.dtype or (is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
         return

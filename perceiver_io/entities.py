@@ -66,6 +66,15 @@ class EntityTorsoConfig:
 
     def __post_init__(self) -> None:
         check_sizes(self)
+        for name, heads in (
+            ("entity_channels", "num_cross_attention_heads"),
+            ("latent_channels", "num_self_attention_heads"),
+            ("latent_channels", "num_decoder_heads"),
+        ):
+            if getattr(self, name) % getattr(self, heads):
+                raise ValueError(
+                    f"{name}: expected a multiple of {heads} = {getattr(self, heads)}, got {getattr(self, name)}"
+                )
         self.perceiver_io()
 
     def perceiver_io(self) -> PerceiverIOConfig:

@@ -43,7 +43,13 @@ def worthwhile(inputs: Tensor, *modules: nn.Module) -> bool:
 
 def plain_linear(linear: nn.Module) -> bool:
     """Return whether a linear map is no more than its weight and bias: not adapted, quantised or hooked."""
-    return type(linear) is nn.Linear and linear.bias is not None and not is_hooked(linear)
+    # A quantised weight is a tensor around others, and knows no views.
+    return (
+        type(linear) is nn.Linear
+        and linear.bias is not None
+        and not hasattr(linear.weight, "__tensor_flatten__")
+        and not is_hooked(linear)
+    )
 
 
 def is_hooked(module: nn.Module) -> bool:

@@ -134,6 +134,7 @@ class PerceiverDecoder(nn.Module):
         """
         check_tokens("latents", latents, channels=self.config.latent_channels)
         check_tokens("queries", queries, channels=self.config.query_channels, ranks=(3, 2))
+        check_dtype("queries", queries, like=latents)
         batch_size, num_queries, shared = latents.shape[0], queries.shape[-2], queries.dim() == 2
         if not shared and queries.shape[0] != batch_size:
             raise ValueError(

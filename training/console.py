@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training.saved_run import SavedRun
 
 _PLAIN_LINE_SECONDS = 15.0
+_TABLE_WIDTH = 120
 
 
 @contextmanager
@@ -85,5 +86,5 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(column, justify="left" if column in ("opponent", "agent", "mode") else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    # A piped table is not cut to the width of a terminal.
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    # Not cut to the width of a terminal, which wraps what is longer: figures that are cut are wrong ones.
+    Console(width=max(_TABLE_WIDTH, Console().width)).print(table)

@@ -63,8 +63,8 @@ class TensorBoardLogger:
 class JsonLinesLogger:
     """Append one JSON object for each call to a file; nan and the infinities become null.
 
-    A resumed run goes on in the same file from the step of its checkpoint: where `step` falls, earlier lines with a
-    greater one do not count.
+    A resumed run goes on in the same file from the step of its checkpoint: where `step` falls, earlier lines with
+    the same or a greater one do not count.
 
     Args:
         path: the file, such as `runs/a/metrics.jsonl`.

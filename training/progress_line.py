@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from training.config import TrainConfig
+from training.environment_config import is_scored
 from training.loop import Progress, Update
 
 _WINDOW_SECONDS = 20.0
@@ -30,7 +31,7 @@ class ProgressLine:
 
     def _achieved(self, metrics: Mapping[str, float]) -> list[str]:
         parts = [f"lag {metrics.get('rollout/policy_lag', 0.0):.1f}"]
-        if self._config.environment.kind == "gymnasium":
+        if is_scored(self._config.environment):
             if "charts/episodic_return" in metrics:
                 parts.append(f"return {metrics['charts/episodic_return']:.1f}")
         else:

@@ -19,7 +19,7 @@ from training.checkpoint import Checkpoint, load_checkpoint
 from training.checkpoint_compatibility import check_compatible, with_later_fields
 from training.checkpoint_paths import latest_checkpoint
 from training.config import TrainConfig, config_checked, from_dict
-from training.environment_config import EnvironmentConfig, GymnasiumConfig
+from training.environment_config import NO_OPPONENT, EnvironmentConfig, GymnasiumConfig
 from training.environments import (
     check_opponents,
     check_seats,
@@ -56,7 +56,9 @@ class TrainingRun(SavedRun):
         super().load_training_state(state)
         if "league" in state:  # a checkpoint from before there were leagues has none
             self.league.load_state_dict(state["league"])
-        self.statistics.load_state_dict(state.get("episodes", {}))
+        met = {NO_OPPONENT, *getattr(self.config.environment, "opponents", ())}
+        episodes = state.get("episodes", {})
+        self.statistics.load_state_dict({name: of_name for name, of_name in episodes.items() if name in met})
 
     def train(self, report: Callable[[Update], None], stop: threading.Event) -> None:
         """Train until the config's steps or minutes are used up or `stop` is set, and save.
@@ -131,7 +133,7 @@ def open_run(
         check_opponents(config.environment, config.evaluation.opponents)
         by_need = config.league.deal == "prioritised"
         check_seats(config.environment, config.actors.games_per_actor, max(1, config.actors.num_actors), by_need)
-        teacher = _teacher(config, allow_version_mismatch)
+        teacher = _teacher(config, goes_on, allow_version_mismatch)
         device = resolve_device(config.device)
         learner = Learner(agent, config.learner, device=device, seed=config.seed, teacher=teacher)
     run = TrainingRun(
@@ -193,8 +195,8 @@ def _initialise(agent: Agent, path: str, identity: dict[str, Any], allow_version
         agent.load_state_dict(checkpoint.weights)
 
 
-def _teacher(config: TrainConfig, allow_version_mismatch: bool) -> Agent | None:
-    if config.teacher is not None and not config.learner.has_teacher:
+def _teacher(config: TrainConfig, goes_on: bool, allow_version_mismatch: bool) -> Agent | None:
+    if config.teacher is not None and not config.learner.has_teacher and not goes_on:  # a run may let go of it
         raise ValueError(
             f"the teacher {config.teacher} would teach nothing: give --learner.teacher-kl-cost, such as 0.1, or leave "
             "--teacher out"

@@ -57,7 +57,7 @@ def starcraft2_minigame() -> TrainConfig:
         recipe="starcraft2_minigame",
         hardware="4 CPU cores, hours",
         environment=StarCraft2Config(
-            map_name="MoveToBeacon", race="terran", opponents=(NO_OPPONENT,), max_steps=2688, max_actions=None
+            map_name="MoveToBeacon", race="terran", opponents=(NO_OPPONENT,), max_actions=None
         ),
         agent=AgentConfig.of_size("small"),
         learner=LearnerConfig(num_epochs=1, num_minibatches=2, discounts=(0.999,), normalise_values=True),
@@ -65,7 +65,7 @@ def starcraft2_minigame() -> TrainConfig:
             num_actors=2, games_per_actor=8, unroll_length=32, queue_size=1, unroll_timeout_seconds=900.0
         ),
         unrolls_per_update=1,
-        evaluation=EvaluationConfig(games=50, max_steps=2688, games_at_once=5),
+        evaluation=EvaluationConfig(games=50, games_at_once=5),
         total_steps=20_000_000,
     )
 

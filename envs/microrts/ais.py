@@ -28,7 +28,8 @@ FAST_AIS = {
     "mayari": "mayariBot.mayari",
     "Rojo": "ai.competition.rojobot.Rojo",
 }
-"""AIs that answer in well under a millisecond, fit for training. With equal seeds they play equal games."""
+"""AIs that answer in well under a millisecond on small maps, fit for training. With equal seeds they play equal games;
+but mayari, on maps of 24 or more cells a side with 24 or more units, cuts its searches short by the clock."""
 
 SEARCH_AIS = {
     "NaiveMCTS": "ai.mcts.naivemcts.NaiveMCTS",

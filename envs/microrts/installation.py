@@ -90,11 +90,10 @@ def resolve_map(map_path: str) -> Path:
     """
     for path in (game_directory() / map_path, Path(map_path)):
         if path.is_file():
-            return path
+            return path.resolve()  # Java has a working directory of its own
     raise UnknownNameError("map", map_path, list_maps())
 
 
-@functools.lru_cache(maxsize=256)
 def map_size(path: Path) -> tuple[int, int]:
     """Return width and height in cells of the map in a file.
 

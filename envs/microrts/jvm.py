@@ -28,6 +28,7 @@ _DEFAULT_OPTIONS = (
 )
 OLDEST_JAVA = 17
 _start_lock = threading.Lock()
+_started_in: list[int] = []  # the process
 
 
 def java_class(name: str) -> Any:
@@ -37,10 +38,16 @@ def java_class(name: str) -> Any:
     dropped unless PERCEIVER_STAR_JAVA_OUTPUT=1.
 
     Raises:
+        GameStartError: if Java does not start, or runs in a process that this one was forked from.
         GameNotFoundError: if JPype, Java or the game is missing.
         GameVersionError: if the game's rules do not have the unit types that the layout names.
     """
     jpype = import_jpype()
+    if _is_copy():
+        raise GameStartError(
+            "Java was started before this process was forked, and does not live on in it: make processes with spawn or "
+            'forkserver, as by AsyncVectorEnv(..., context="spawn")'
+        )
     with _start_lock:
         _start_once(jpype)
     return jpype.JClass(name)
@@ -49,7 +56,12 @@ def java_class(name: str) -> Any:
 def java_runs() -> bool:
     """Whether the virtual machine runs. When Python exits, it ends before the last games are let go."""
     jpype = sys.modules.get("jpype")  # as Python exits, nothing can be imported
-    return jpype is not None and bool(jpype.isJVMStarted())
+    return jpype is not None and not _is_copy() and bool(jpype.isJVMStarted())
+
+
+def _is_copy() -> bool:
+    """Whether this process was forked from the one that started Java: it has Java's memory, but none of its threads."""
+    return _started_in not in ([], [os.getpid()])
 
 
 def import_jpype() -> Any:
@@ -72,6 +84,7 @@ def _start_once(jpype: Any) -> None:
     """Start Java where it does not run yet, and prepare it; what fails is tried again at the next call."""
     if not jpype.isJVMStarted():
         _start(jpype)
+    _started_in[:] = [os.getpid()]
     _prepare(jpype)
 
 

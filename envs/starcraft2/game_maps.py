@@ -68,7 +68,9 @@ def find_map(name: str, directory: Path | None = None) -> GameMap:
 
 def _from_pysc2(name: str, entry: Any) -> GameMap:
     limit = int(entry.game_steps_per_episode) or _DEFAULT_MAX_GAME_LOOPS
-    return GameMap(name=name, path=str(entry.path), players=int(entry.players or 2), max_game_loops=limit)
+    # On Windows, pysc2 joins with the other slash.
+    path = str(entry.path).replace("\\", "/")
+    return GameMap(name=name, path=path, players=int(entry.players or 2), max_game_loops=limit)
 
 
 def _with_players(game_map: GameMap) -> PurePosixPath:

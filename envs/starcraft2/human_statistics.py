@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,11 @@ class HumanStatistic:
         )
 
 
+def _plain_title(map_name: str) -> str:
+    """Return what "Cyber Forest LE", as replays have it, and "CyberForest", pysc2's name of the map, have in common."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"[LTR]E$", "", map_name.strip()).casefold())
+
+
 def sample_statistic(
     statistics: Sequence[HumanStatistic],
     generator: np.random.Generator,
@@ -114,8 +120,10 @@ def sample_statistic(
     if not found:
         races = sorted({statistic.race for statistic in statistics})
         raise ValueError(f"no statistic of the race {race!r} among {len(statistics)}, there are those of {races}")
-    for name, wanted in (("opponent_race", opponent_race), ("map_name", map_name)):
-        found = [statistic for statistic in found if getattr(statistic, name) == wanted] or found
+    found = [statistic for statistic in found if statistic.opponent_race == opponent_race] or found
+    if map_name is not None:
+        title = _plain_title(map_name)
+        found = [statistic for statistic in found if _plain_title(statistic.map_name) == title] or found
     return found[int(generator.integers(len(found)))]
 
 

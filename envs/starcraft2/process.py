@@ -254,8 +254,8 @@ def _kill_and_clean_up(process: subprocess.Popen[bytes], folder: TemporaryFolder
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    except ProcessLookupError:
-        pass
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended; macOS permits no signal to a process that was not waited for yet
     process.wait(_KILL_TIMEOUT_SECONDS)
     folder.remove()
 

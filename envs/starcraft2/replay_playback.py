@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from envs.function_calls import COMPONENT_NAMES, DELAY, REPEAT, FunctionCallSpac
 from envs.spaces import ACTION_MASK, ENTITY_CLASSES
 from envs.starcraft2.abilities import costs_from_game
 from envs.starcraft2.actions import from_protobuf, keep_allowed, last_action, no_op
-from envs.starcraft2.compatibility import sc_pb
+from envs.starcraft2.compatibility import remote_controller, sc_pb
 from envs.starcraft2.entity_columns import PLACEHOLDER
 from envs.starcraft2.faults import GARBAGE, GameFaultError, nonsense_reported
 from envs.starcraft2.game import interface_options
@@ -63,6 +63,29 @@ class RecordedDecision:
     call: NDArray[np.int64]
     game_loop: int
     left_out: str = ""
+
+
+def ask_for_replay(
+    process: GameProcess, name: str, ask: Callable[[Any], Any], *, timeout_seconds: float | None = None
+) -> Any:
+    """Return the game's answer, as `GameProcess.request` does; a refusal is no fault of the game's.
+
+    Raises:
+        ReplayError: if the game refuses the replay, with its reason.
+        GameFaultError: if the game fails.
+    """
+
+    def answer_or_refusal(controller: Any) -> Any:
+        try:
+            return ask(controller)
+        except remote_controller.RequestError as error:
+            return error
+
+    answer = process.request(name, answer_or_refusal, timeout_seconds=timeout_seconds)
+    if isinstance(answer, remote_controller.RequestError):
+        kind, _, details = str(answer).partition(": ")  # such as SC2APIProtocol.ResponseStartReplay.MissingMap: 'path'
+        raise ReplayError(f"refused: {kind.rpartition('.')[2]}", details)
+    return answer
 
 
 class Playback:
@@ -145,8 +168,11 @@ class Playback:
             yield RecordedDecision(observation, call, seen.game_loop, left_out)
 
     def _begin(self) -> Any:
-        self._process.request(
-            "start_replay", lambda controller: controller.start_replay(self._request), timeout_seconds=self._timeout
+        ask_for_replay(
+            self._process,
+            "start_replay",
+            lambda controller: controller.start_replay(self._request),
+            timeout_seconds=self._timeout,
         )
         return self._observe()
 

@@ -15,7 +15,6 @@ from envs.errors import GameStartError
 from envs.function_calls import FunctionCallSpace
 from envs.recording_writer import RecordingWriter, shard_name, write_shard
 from envs.recordings import Shard
-from envs.starcraft2.compatibility import sc_pb
 from envs.starcraft2.faults import GameFaultError
 from envs.starcraft2.functions import function_calls_space
 from envs.starcraft2.human_statistics import statistic_to_json
@@ -25,7 +24,7 @@ from envs.starcraft2.process import GameProcess
 from envs.starcraft2.replay_facts import OUTCOMES, PlayerView
 from envs.starcraft2.replay_files import ReplayError, ReplayVersion, replay_version
 from envs.starcraft2.replay_plan import plan_decisions
-from envs.starcraft2.replay_playback import Playback, count_left_out
+from envs.starcraft2.replay_playback import Playback, ask_for_replay, count_left_out
 from envs.starcraft2.replay_shards import STATISTIC, player_game_rows
 from envs.starcraft2.version import GameVersion
 
@@ -199,9 +198,7 @@ class _Converter:
             GameFaultError: if the game fails.
         """
         replay = path.read_bytes()
-        info = process.request("replay_info", lambda controller: controller.replay_info(replay))
-        if info.HasField("error"):
-            raise ReplayError(f"refused: {sc_pb.ResponseReplayInfo.Error.Name(info.error)}", info.error_details)
+        info = ask_for_replay(process, "replay_info", lambda controller: controller.replay_info(replay))
         if len(info.player_info) != 2:
             raise ReplayError("not one against one", f"{len(info.player_info)} players")
         if info.game_duration_loops < self._settings.min_game_loops:

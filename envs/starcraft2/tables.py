@@ -128,9 +128,10 @@ _UNIT_TYPES = """
 1901:XelNagaDestructibleBlocker8S:as 1902:XelNagaDestructibleBlocker8SE:as 1903:XelNagaDestructibleBlocker8E:as
 1904:XelNagaDestructibleBlocker8NE:as 1905:XelNagaDestructibleBlocker8N:as 1906:XelNagaDestructibleBlocker8NW:as
 1907:XelNagaDestructibleBlocker8W:as 1908:XelNagaDestructibleBlocker8SW:as 1910:ShieldBattery:as
-1911:ObserverSurveillanceMode:lm 1912:OverseerOversightMode:ab 1913:RepairDrone:lmsu 1955:Type1955 1956:Type1956
-1957:Type1957 1958:Type1958 1960:Type1960 1961:Type1961 1982:InhibitorZoneSmall:s 1983:InhibitorZoneMedium:s
-1984:InhibitorZoneLarge:s 1985:AccelerationZoneSmall:s 1986:AccelerationZoneMedium:s 1987:AccelerationZoneLarge:s
+1911:ObserverSurveillanceMode:lm 1912:OverseerOversightMode:ab 1913:RepairDrone:lmsu 1943:RefineryRich:ams 1955:Type1955
+1956:Type1956 1957:Type1957 1958:Type1958 1960:Type1960 1961:Type1961 1982:InhibitorZoneSmall:s
+1983:InhibitorZoneMedium:s 1984:InhibitorZoneLarge:s 1985:AccelerationZoneSmall:s
+1986:AccelerationZoneMedium:s 1987:AccelerationZoneLarge:s
 1988:AccelerationZoneFlyingSmall:s 1989:AccelerationZoneFlyingMedium:s 1990:AccelerationZoneFlyingLarge:s
 1991:InhibitorZoneFlyingSmall:s 1992:InhibitorZoneFlyingMedium:s 1993:InhibitorZoneFlyingLarge:s
 1994:AssimilatorRich:as 1995:ExtractorRich:abs 1996:MineralField450:s 1997:MineralFieldOpaque:s

@@ -81,5 +81,6 @@ class VersionGuard:
         listed = "; ".join(f"{name} is {facts[name]}, expected {value}" for name, value in different.items())
         raise GameVersionError(
             f"this is another version of StarCraft II: {listed}. An agent plays badly on a version that it was not "
-            f"trained on: install that one, or allow this one by its name {found.game_version!r}"
+            "trained on: install that one, choose it by --environment.release, or go on with this one by "
+            "--resume auto --allow-version-mismatch"
         )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perceiver_io.attention import init_linear_
-from perceiver_io.checks import check_signal
+from perceiver_io.checks import check_dtype, check_signal
 from perceiver_io.inputs.adapter import InputAdapter, append_positions
 from perceiver_io.position import FourierPositions
 
@@ -50,7 +50,8 @@ class FlowInputs(InputAdapter):
         """Return ``[B, H W, num_channels]`` of frames ``[B, 2, 3, H, W]``.
 
         Raises:
-            ValueError: if the frames have another shape, or the dtype is not floating point.
+            ValueError: if the frames have another shape, or the dtype is not that of the model.
         """
         check_signal("frames", frames, (None, 2, FRAME_CHANNELS, *self.image_shape), axes="[B, frames, C, H, W]")
+        check_dtype("frames", frames, like=self.to_features.weight)
         return append_positions(self.to_features(flow_patches(frames)), self.positions())

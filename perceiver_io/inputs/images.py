@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perceiver_io.attention import init_linear_
-from perceiver_io.checks import check_signal
+from perceiver_io.checks import check_dtype, check_mask, check_signal
 from perceiver_io.inputs.adapter import InputAdapter, append_positions
 from perceiver_io.position import FourierPositions, LearnedPositions
 
@@ -18,7 +18,11 @@ ImagePositions = Literal["fourier", "learned", "none"]
 
 
 class ConvolutionalStem(nn.Module):
-    """Convolution (7 x 7, stride 2), batch norm, ReLU, max pooling (3 x 3, stride 2): a quarter of the resolution."""
+    """Convolution (7 x 7, stride 2), batch norm, ReLU, max pooling (3 x 3, stride 2).
+
+    That is about a quarter of the resolution. Padding is as in ``transformers``: 224 x 224 pixels give 55 x 55 points,
+    where DeepMind's own code pads the pooling too, and gives 56 x 56.
+    """
 
     def __init__(self, image_channels: int, channels: int) -> None:
         super().__init__()
@@ -97,13 +101,22 @@ class ImageInputs(InputAdapter):
         if self.positions is not None:
             self.num_channels += self.positions.num_channels
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``[B, M, num_channels]`` of images ``[B, image_channels, H, W]``, rows of the image one by one.
 
+        Args:
+            images: ``[B, image_channels, H, W]``.
+            mask: ``[B, M]`` bool, True = real. The tokens of masked pixels hold zeros for them.
+
         Raises:
-            ValueError: if the images have another shape, or the dtype is not floating point.
+            ValueError: if the images or the mask have another shape, or a dtype is not the expected one.
         """
         check_signal("images", images, (None, self.image_channels, *self.image_shape), axes="[B, C, H, W]")
+        learnt = self.to_features if self.stem is None else self.stem.convolution
+        if learnt is not None:
+            check_dtype("images", images, like=learnt.weight)
+        if mask is not None:
+            images = self._without_masked(images, mask)
         features = images if self.stem is None else self.stem(images)
         tokens = features.flatten(2).transpose(1, 2)
         if self.to_features is not None:
@@ -114,6 +127,11 @@ class ImageInputs(InputAdapter):
         return append_positions(
             tokens, positions if self.position_projection is None else self.position_projection(positions)
         )
+
+    def _without_masked(self, images: Tensor, mask: Tensor) -> Tensor:
+        check_mask("input_mask", mask, shape=(images.shape[0], self.num_tokens), of="the images' tokens")
+        # A linear map would learn from masked pixels; each point of the stem holds many pixels, which are not masked.
+        return images if self.stem is not None else images.masked_fill(~mask.view(-1, 1, *self.image_shape), 0.0)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

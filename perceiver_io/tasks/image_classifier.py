@@ -127,12 +127,13 @@ class ImageClassifier(Task):
 
         Args:
             images: ``[B, image_channels, H, W]``, normalised.
-            input_mask: ``[B, M]`` bool, True = real: pixels, or points of the feature map, row by row.
+            input_mask: ``[B, M]`` bool, True = real: pixels, or, of "conv", points of the feature map, row by row. A
+                point that is not masked holds what the pixels around it do.
 
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
-        logits: Tensor = self.readout(self.encoder(self.inputs(images), input_mask))
+        logits: Tensor = self.readout(self.encoder(self.inputs(images, input_mask), input_mask))
         return logits
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from perceiver_io.checks import check_indices, check_mask
 from perceiver_io.inputs import TextInputs
 from perceiver_io.model import PerceiverIO
 from perceiver_io.queries import LearnedQueries
@@ -99,6 +100,10 @@ class MaskedLanguageModel(Task):
         Raises:
             ValueError: if a shape or dtype is not the expected one.
         """
+        check_indices("token_ids", token_ids, rank=2)
+        if token_mask is not None:
+            check_mask("token_mask", token_mask, shape=(token_ids.shape[0], token_ids.shape[1]), of="token_ids")
+            token_ids = token_ids.masked_fill(~token_mask, 0)  # some tokenisers pad with ids that are none
         tokens = self.inputs(token_ids)
         queries = self.queries()[: token_ids.shape[1]]
         embeddings = self.perceiver_io(tokens, queries, token_mask, token_mask)

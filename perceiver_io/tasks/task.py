@@ -58,13 +58,18 @@ class Task(nn.Module):
         _check_names(settings, cls.config_class, cls.name)
         if document.get("format") == checkpoint.FORMAT:
             model = cls(replace(cls._read_config(document, directory), **settings))
+            tensors = checkpoint.read_tensors(directory)
+            dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+            if len(dtypes) == 1:
+                model.to(dtypes.pop())
             slots = model.state_dict()
         else:
             from perceiver_io import huggingface
 
             model = cls(replace(huggingface.read_config(cls, document, directory), **settings))
+            tensors = checkpoint.read_tensors(directory)
             slots = huggingface.slots_of(model)
-        checkpoint.fill(slots, checkpoint.read_tensors(directory), source=str(directory))
+        checkpoint.fill(slots, tensors, source=str(directory))
         model.eval()
         return model
 

@@ -260,7 +260,7 @@ def test_action_mask_of_the_info_becomes_an_observation() -> None:
 
 def test_action_mask_of_the_wrong_size_is_refused() -> None:
     batch = GymnasiumVectorEnv(type("Wrong", (Masked,), {"allowed": (1, 0)}), 1)
-    with pytest.raises(ValueError, match=r"action_mask'\] with \(3,\) entries.*got shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"action_mask with \(3,\) entries.*got shape \(2,\)"):
         batch.reset()
 
 

@@ -127,6 +127,22 @@ def test_action_mask_beside_other_keys_is_an_action_mask() -> None:
     arrays = encode(space, {"action_mask": np.array([1, 0, 1]), "observation": 1}, mask=(3,))
     assert arrays["action_mask"].tolist() == [[1, 0, 1]]
     assert arrays["action_mask"].dtype == np.int8
+
+
+@pytest.mark.parametrize(
+    ("space", "value"),
+    [
+        (spaces.Box(0, 1, (2, 3), np.int8), np.array([[1, 0, 1], [0, 0, 1]])),
+        (spaces.Tuple((spaces.MultiBinary(2), spaces.MultiBinary(4))), (np.array([1, 0]), np.array([1, 0, 0, 1]))),
+    ],
+)
+def test_an_action_mask_of_another_shape_is_one_all_the_same(space: spaces.Space[Any], value: Any) -> None:
+    whole = spaces.Dict({"action_mask": space, "observation": spaces.Discrete(2)})
+    arrays = encode(whole, {"action_mask": value, "observation": 1}, mask=(6,))
+    assert arrays["action_mask"].tolist() == [[1, 0, 1, 0, 0, 1]]
+    assert arrays["scalars"].tolist() == [[0, 1]]
+    with pytest.raises(ValueError, match=r"expected observation\['action_mask'\] with \(5,\) entries, .*, got 6"):
+        ObservationEncoder(whole, 1, (5,))
     assert arrays["scalars"].tolist() == [[0, 1]]
 
 

@@ -2,6 +2,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -40,6 +41,25 @@ def test_loads_back_exactly(tmp_path):
         assert torch.equal(tensor, model.state_dict()[name])
     document = json.loads((tmp_path / "new/folder/config.json").read_text())
     assert (document["format"], document["version"], document["task"]) == ("perceiver_io", 1, "masked_language_model")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_models_of_other_precision_load_back_exactly(tmp_path, dtype):
+    model = saved(tmp_path).to(dtype)
+    torch.nn.init.normal_(model.logit_bias)
+    model.save_pretrained(tmp_path)
+    for name, tensor in MaskedLanguageModel.from_pretrained(tmp_path).state_dict().items():
+        assert tensor.dtype == dtype
+        assert torch.equal(tensor, model.state_dict()[name])
+
+
+def test_sizes_may_be_numpys_and_others_are_refused_before_anything_is_written(tmp_path):
+    model = MaskedLanguageModel(replace(TINY, vocabulary_size=np.int64(9)))
+    model.save_pretrained(tmp_path)
+    assert MaskedLanguageModel.from_pretrained(tmp_path).config.vocabulary_size == 9
+    with pytest.raises(AttributeError):
+        checkpoint.write(tmp_path / "new", task="x", config={"size": object()}, tensors={})
+    assert not (tmp_path / "new").exists()
 
 
 def test_settings_can_be_changed_while_loading(tmp_path):

@@ -142,6 +142,8 @@ def test_bad_sizes_are_named_as_the_user_gave_them(settings, message):
 
 
 def test_bad_configuration_names_the_size():
+    with pytest.raises(ValueError, match="latent_channels: expected a multiple of num_self_attention_heads = 8"):
+        EntityTorsoConfig(entity_channels=12, latent_channels=100)
     with pytest.raises(ValueError, match="num_cross_attention_heads = 5"):
         EntityTorsoConfig(entity_channels=12, num_cross_attention_heads=5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import get_args
 
 import pytest
@@ -138,6 +139,49 @@ def test_wrapped_maps_are_called(name: str) -> None:
     expected = (mlp(inputs), add_mlp(inputs, norm, mlp))
     with torch.no_grad():
         torch.testing.assert_close((mlp(inputs), add_mlp(inputs, norm, mlp)), expected)
+
+
+class Quantised(Tensor):
+    """A weight in eighths, as torchao has them: a tensor around another, which linear maps take, and nothing else."""
+
+    numbers: Tensor
+
+    @staticmethod
+    def __new__(cls, weight: Tensor) -> Quantised:
+        made: Quantised = Tensor._make_wrapper_subclass(cls, weight.shape, dtype=weight.dtype, device=weight.device)  # type: ignore[attr-defined]
+        made.numbers = (weight.detach() * 8).round()
+        return made
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:
+        return ["numbers"], None
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        if function is nn.functional.linear:
+            inputs, weight, *bias = arguments
+            return nn.functional.linear(inputs, weight.numbers / 8, *bias, **(keywords or {}))
+        with torch._C.DisableTorchFunctionSubclass():
+            return function(*arguments, **(keywords or {}))
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        if function is torch.ops.aten.detach.default:
+            return cls(arguments[0].numbers / 8)
+        raise NotImplementedError(f"{function} of a quantised weight")
+
+
+@pytest.mark.parametrize("kind", get_args(EntityTorsoKind))
+def test_torsos_run_with_quantised_weights(kind: EntityTorsoKind) -> None:
+    torso = entity_torso(kind, entity_channels=16, output_channels=8).eval()
+    rounded = copy.deepcopy(torso)
+    for model in (torso, rounded):
+        for linear in [module for module in model.modules() if type(module) is nn.Linear]:
+            weight = Quantised(linear.weight.data)
+            linear.weight = nn.Parameter(weight if model is torso else weight.numbers / 8, requires_grad=False)
+    entities = torch.randn(4, 100, 16)
+    with torch.no_grad():
+        expected, found = (model(entities).entity_embeddings for model in (rounded, torso))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.ao.quantization.*:DeprecationWarning", "ignore:.*quantize_per_tensor")

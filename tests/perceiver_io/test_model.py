@@ -316,6 +316,7 @@ FLOATS, BOOLS = torch.zeros, lambda *shape: torch.zeros(shape, dtype=torch.bool)
     [
         ((FLOATS(5, 6), FLOATS(4, 4)), r"inputs: expected shape \[B, L, C\] with C = 6, got \[5, 6\]"),
         ((FLOATS(2, 5, 7), FLOATS(4, 4)), r"inputs: expected 6 channels .* got 7 \(shape \[2, 5, 7\]\)"),
+        ((FLOATS(2, 5, 6), FLOATS(4, 4).double()), "queries: expected torch.float32"),
         ((BOOLS(2, 5, 6), FLOATS(4, 4)), "inputs: expected a floating point dtype, got torch.bool"),
         ((FLOATS(2, 5, 6), FLOATS(4)), r"queries: expected shape \[B, L, C\] or \[L, C\] with C = 4, got \[4\]"),
         ((FLOATS(2, 5, 6), FLOATS(4, 5)), "queries: expected 4 channels .* got 5"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import pytest
+
 from training.loop import Progress, Update
 from training.progress_line import ProgressLine, clock
 from training.recipes import get_recipe
@@ -40,8 +42,9 @@ def test_the_clock_decides_where_it_ends_the_run() -> None:
     assert text.endswith("| 1:30 left")
 
 
-def test_environments_without_opponents_show_returns() -> None:
-    config = get_recipe("gymnasium")
+@pytest.mark.parametrize("recipe", ["gymnasium", "starcraft2_minigame"])
+def test_environments_without_opponents_show_returns(recipe: str) -> None:
+    config = get_recipe(recipe)
     line = ProgressLine(config, Progress())
     text = line.text(Update(Progress(game_steps=1, seconds=1.0), {"charts/episodic_return": 12.34}))
     assert "return 12.3" in text

@@ -184,6 +184,14 @@ def test_games_after_a_resume_are_not_those_it_began_with(tmp_path: Path, monkey
     assert len(set(seeds)) == 3
 
 
+def test_statistics_of_opponents_that_are_met_no_more_are_dropped(tmp_path: Path) -> None:
+    config = small("tiny", environment=MicroRTSConfig(max_steps=20, opponents=("PassiveAI",)))
+    assert set(train_until(config, tmp_path, 6).statistics.recent) == {"PassiveAI"}
+    assert set(open_run(config, tmp_path, resume=True).statistics.recent) == {"PassiveAI"}
+    other = dataclasses.replace(config, environment=MicroRTSConfig(max_steps=20, opponents=("RandomAI",)))
+    assert not open_run(other, tmp_path, resume=True).statistics.recent
+
+
 @pytest.mark.parametrize(
     ("deal", "opponents", "unmet"),
     [
@@ -346,6 +354,8 @@ def test_a_teacher_holds_the_policy_to_its_own(tmp_path: Path) -> None:
     assert all(line["losses/teacher_kl"] > 0 for line in lines)
     with pytest.raises(ConfigError, match=r"would teach nothing: give --learner\.teacher-kl-cost"):
         open_run(small("gymnasium", teacher=str(tmp_path / "teacher")), tmp_path / "untaught")
+    alone = dataclasses.replace(config, learner=dataclasses.replace(config.learner, teacher_kl_cost=0.0))
+    assert open_run(alone, tmp_path / "taught", resume=True).learner.teacher is None
     other = small("tiny", teacher=str(tmp_path / "teacher"))
     other = dataclasses.replace(other, learner=dataclasses.replace(other.learner, teacher_kl_cost=1.0))
     with pytest.raises(ConfigError, match="the teacher was made for other observations"):

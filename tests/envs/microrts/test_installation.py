@@ -14,7 +14,7 @@ from envs.microrts.layout import layout_sha256
 from tests.envs.microrts.games import MAP_8
 
 
-def test_maps_are_listed_and_resolved(tmp_path: Path) -> None:
+def test_maps_are_listed_and_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = list_maps()
     assert MAP_8 in names
     assert len(names) > 100
@@ -22,6 +22,11 @@ def test_maps_are_listed_and_resolved(tmp_path: Path) -> None:
     own = tmp_path / "own.xml"
     own.write_bytes(installation.resolve_map(MAP_8).read_bytes())
     assert installation.resolve_map(str(own)) == own
+    monkeypatch.chdir(tmp_path)
+    assert installation.resolve_map("own.xml") == own, "Java keeps the working directory that it was started in"
+    assert installation.map_size(own) == (8, 8)
+    own.write_bytes(installation.resolve_map("maps/NoWhereToRun9x8.xml").read_bytes())
+    assert installation.map_size(own) == (9, 8), "a map may be written anew"
 
 
 def test_a_file_that_is_no_map_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from types import ModuleType
 import pytest
 
 import envs.microrts
-from envs.microrts import layout
+from envs.errors import GameStartError
+from envs.microrts import jvm, layout
 from envs.microrts.installation import BRIDGE_JAR, game_jars
 from envs.microrts.jvm import java_class
 
@@ -55,6 +56,16 @@ def test_the_jar_is_what_the_sources_compile_to() -> None:
     assert sorted(shipped) == sorted(compiled)
     if version.startswith("17."):  # other compilers may order constants differently
         assert shipped == compiled
+
+
+def test_java_is_not_used_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has none of Java's threads there, and would wait for them for ever."""
+    java_class("java.lang.Object")
+    assert jvm.java_runs()
+    monkeypatch.setattr(jvm.os, "getpid", lambda: -1)
+    assert not jvm.java_runs()
+    with pytest.raises(GameStartError, match="make processes with spawn or forkserver"):
+        java_class("java.lang.Object")
 
 
 def test_java_and_python_agree_on_the_layout() -> None:

@@ -115,6 +115,7 @@ def test_target_classes() -> None:
         ("SCV", 1, False, "own_ground_biomechanical"), ("Archon", 1, False, "own_ground_other"),
         ("Overlord", 1, True, "own_air_biological"), ("Banshee", 1, True, "own_air_mechanical"),
         ("Hatchery", 1, False, "own_townhall"), ("Refinery", 1, False, "own_gas_structure"),
+        ("RefineryRich", 1, False, "own_gas_structure"),
         ("Barracks", 1, False, "own_structure"), ("Marine", 2, False, "ally_unit"),
         ("Pylon", 2, False, "ally_structure"),
         ("Zergling", 4, False, "enemy_ground_unit"), ("Mutalisk", 4, True, "enemy_air_unit"),

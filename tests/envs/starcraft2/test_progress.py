@@ -144,6 +144,7 @@ def test_statistics_are_drawn_by_race_then_opponent_then_map() -> None:
     }
     for _ in range(5):
         assert sample_statistic(pool, generator, race="terran", map_name="Triton LE") == other_map
+        assert sample_statistic(pool, generator, race="terran", map_name="Triton") == other_map, "pysc2's name"
     assert sample_statistic(pool, generator, race="zerg", opponent_race="protoss") == zerg, "none of that kind: any"
     with pytest.raises(ValueError, match=r"no statistic of the race 'protoss' among 3, .* \['terran', 'zerg'\]"):
         sample_statistic(pool, generator, race="protoss")

@@ -34,7 +34,7 @@ def test_the_first_version_is_what_the_others_must_be() -> None:
     guard = VersionGuard()
     guard.check(OLD)
     guard.check(OLD)
-    with pytest.raises(GameVersionError, match=r"is DDFF, expected B89B.*allow this one by its name .4.10.1"):
+    with pytest.raises(GameVersionError, match=r"is DDFF, expected B89B.*choose it by --environment.release"):
         guard.check(NEW)
 
 

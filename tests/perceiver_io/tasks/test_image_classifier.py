@@ -48,6 +48,20 @@ def test_the_query_is_decoded_and_the_average_projected():
     torch.testing.assert_close(averaged(images), latents.mean(1) @ linear.weight.T + linear.bias)
 
 
+@pytest.mark.parametrize("features", ["pixels", "conv1x1"])
+def test_masked_pixels_are_neither_read_nor_learnt_from(features):
+    model = tiny(features=features)
+    images, mask = torch.randn(2, 3, 6, 8), torch.rand(2, 48) < 0.5
+    results = []
+    for junk in (0.0, 7.0, float("nan")):
+        model.zero_grad()
+        logits = model(images.masked_fill(~mask.view(2, 1, 6, 8), junk), mask)
+        logits.square().sum().backward()
+        results.append([logits.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    torch.testing.assert_close(results[1], results[0])
+    torch.testing.assert_close(results[2], results[0])
+
+
 @pytest.mark.parametrize("positions", ["fourier", "learned", "none"])
 def test_only_positions_tell_pixels_apart(positions):
     model = tiny(positions=positions)
@@ -103,6 +117,7 @@ def test_learns_and_loads_back(settings, tmp_path):
     [
         (lambda: tiny()(torch.zeros(1, 3, 6, 6)), r"images: .* got \[1, 3, 6, 6\]"),
         (lambda: tiny()(torch.zeros(1, 3, 6, 8), torch.ones(1, 9).bool()), r"input_mask: expected shape \[1, 48\]"),
+        (lambda: tiny(features="conv1x1")(torch.zeros(1, 3, 6, 8).double()), "images: expected torch.float32"),
         (lambda: tiny(readout="last"), "readout: .*'last'"),
         (lambda: tiny(image_shape=(0, 4)), r"image_shape: expected at least 1, got \(0, 4\)"),
         (lambda: tiny(features="dct"), "'dct'"),

@@ -43,6 +43,7 @@ def test_padding_changes_nothing():
     assert logits.shape == (2, 9, 262)
     assert not logits[~token_mask].any()
     torch.testing.assert_close(model(token_ids.masked_fill(~token_mask, 99), token_mask), logits)
+    torch.testing.assert_close(model(token_ids.masked_fill(~token_mask, -100), token_mask), logits)
     torch.testing.assert_close(model(token_ids[:1, :5])[0], logits[0, :5], atol=1e-10, rtol=1e-10)
 
 

@@ -147,10 +147,10 @@ public final class VectorGames {
                 return null;
             }));
         }
-        Exception failure = null;
+        Throwable failure = null;
         try {
             stepRemaining(next);
-        } catch (Exception error) {
+        } catch (Throwable error) { // AIs throw errors, too
             failure = error;
         }
         // All threads end before the caller may touch the buffers again, even when one has failed.
@@ -158,11 +158,14 @@ public final class VectorGames {
             try {
                 helper.get();
             } catch (ExecutionException error) {
-                failure = error.getCause() instanceof Exception ? (Exception) error.getCause() : error;
+                failure = error.getCause();
             }
         }
+        if (failure instanceof Error) {
+            throw (Error) failure;
+        }
         if (failure != null) {
-            throw failure;
+            throw (Exception) failure;
         }
     }
 

@@ -3,7 +3,8 @@
 # make setup   create .venv with everything that both need
 # make clean   remove .venv and what the tools left behind; runs/ stays
 
-PYTHON ?= python3.11
+# By default the Python that .venv was made with; another one makes it anew.
+PYTHON ?= $(or $(patsubst .venv/.installed-%,%,$(firstword $(filter-out %-dev,$(wildcard .venv/.installed-*)))),python3.11)
 RECIPE ?= quickstart
 RUN_DIR ?= runs/$(RECIPE)-$(shell date +%Y%m%d-%H%M%S)
 
@@ -40,7 +41,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "$(PYTHON) with its venv module is needed: install Python 3.11, or a newer one and name it: make PYTHON=python3" >&2; \
 		exit 1; }
-	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
+	$(PYTHON) -m venv $(if $(filter-out $@ $(TOOLS),$(wildcard $(VENV)/.installed-*)),--clear) $(VENV)
 	$(INSTALL) torch
 	$(INSTALL) --editable '.[microrts,train]'
 	$(INSTALL) --no-deps --ignore-requires-python gym-microrts==0.6.0

@@ -35,8 +35,9 @@ def read_metrics(lines: Iterable[str]) -> list[dict[str, Any]]:
             continue
         if "step" not in entry:
             continue
-        while entries and entries[-1]["step"] > entry["step"]:
-            entries.pop()
+        if entries and entries[-1]["step"] > entry["step"]:
+            while entries and entries[-1]["step"] >= entry["step"]:
+                entries.pop()
         if entries and entries[-1]["step"] == entry["step"]:
             entries[-1].update(entry)
         else:

@@ -62,6 +62,9 @@ class ObservationEncoder:
         if is_layout(space):
             self.space = space
             for key, box in space.spaces.items():
+                if key == ACTION_MASK and action_mask_shape is not None:
+                    self._add_mask_of([_Leaf((key,), box)], action_mask_shape)
+                    continue
                 self.arrays[key] = np.zeros((num_envs, *(box.shape or ())), box.dtype)
                 self._writers.append(((key,), _copy_writer(self.arrays[key])))
             return
@@ -74,9 +77,7 @@ class ObservationEncoder:
         self._add_scalars([leaf for leaf in others if leaf not in images])
         self._add_planes(images)
         if masks and action_mask_shape is not None:
-            _check_mask_size(masks, action_mask_shape)
-            self.add_action_mask(action_mask_shape)
-            self._writers.append(((ACTION_MASK,), _mask_writer(self.arrays[ACTION_MASK])))
+            self._add_mask_of(masks, action_mask_shape)
         if not self._writers:
             raise ValueError(f"the observation space {space} is empty; supported: {SUPPORTED_SPACES}")
 
@@ -84,6 +85,16 @@ class ObservationEncoder:
         """Add the key `action_mask`, all allowed until it is written."""
         self.space = spaces.Dict({**self.space.spaces, ACTION_MASK: spaces.Box(0, 1, shape, np.int8)})
         self.arrays[ACTION_MASK] = np.ones((self._num_envs, *shape), np.int8)
+
+    def _add_mask_of(self, leaves: list[_Leaf], shape: tuple[int, ...]) -> None:
+        """Add the action mask that the observation holds, in whatever shape."""
+        size = sum(int(np.prod(leaf.space.shape or ())) for leaf in leaves)
+        if size != np.prod(shape):
+            raise ValueError(
+                f"expected observation['action_mask'] with {shape} entries, one for each choice, got {size}"
+            )
+        self.add_action_mask(shape)
+        self._writers.append(((ACTION_MASK,), _mask_writer(self.arrays[ACTION_MASK])))
 
     def write(self, row: Row, observation: Any) -> None:
         """Write one environment's observation (for a plain Box, those of a slice of rows); `finish` after the last."""
@@ -183,14 +194,6 @@ def _leaves(space: spaces.Space[Any], path: Path = ()) -> Iterator[_Leaf]:
         yield _Leaf(path, space)
     else:
         raise ValueError(f"{_Leaf(path, space).name} is {space}, which is not supported; supported: {SUPPORTED_SPACES}")
-
-
-def _check_mask_size(leaves: list[_Leaf], shape: tuple[int, ...]) -> None:
-    sizes = [int(np.prod(leaf.space.shape or ())) for leaf in leaves]
-    if sum(sizes) != np.prod(shape):
-        raise ValueError(
-            f"expected observation['action_mask'] with {shape} entries, one for each choice, got {sum(sizes)}"
-        )
 
 
 def _is_image(space: spaces.Space[Any]) -> bool:

@@ -53,5 +53,6 @@ class FlowInputs(InputAdapter):
             ValueError: if the frames have another shape, or the dtype is not that of the model.
         """
         check_signal("frames", frames, (None, 2, FRAME_CHANNELS, *self.image_shape), axes="[B, frames, C, H, W]")
-        check_dtype("frames", frames, like=self.to_features.weight)
+        if type(self.to_features) is nn.Linear:  # what it was replaced by may have weights of another kind
+            check_dtype("frames", frames, like=self.to_features.weight)
         return append_positions(self.to_features(flow_patches(frames)), self.positions())

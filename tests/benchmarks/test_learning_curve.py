@@ -43,6 +43,15 @@ def test_draws_each_opponent_and_the_matches_at_the_end(tmp_path: Path) -> None:
     assert (tmp_path / "pictures" / "curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_what_a_resumed_run_plays_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    read_metrics = importlib.import_module("learning_curve").read_metrics
+    before = [{"step": 24, "a": 1.0}, {"step": 48, "a": 2.0, "b": 1.0}, {"step": 72, "a": 3.0}]
+    after = [{"step": 48, "a": 5.0}, {"step": 71, "a": 6.0}, {"step": 71, "evaluation": 0.5}]
+    entries = read_metrics(json.dumps(entry) for entry in [*before, *after])
+    assert entries == [{"step": 24, "a": 1.0}, {"step": 48, "a": 5.0}, {"step": 71, "a": 6.0, "evaluation": 0.5}]
+
+
 def test_the_title_says_what_was_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(SCRIPT.parent)
     title_of = importlib.import_module("learning_curve").title_of

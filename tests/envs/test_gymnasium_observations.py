@@ -127,6 +127,7 @@ def test_action_mask_beside_other_keys_is_an_action_mask() -> None:
     arrays = encode(space, {"action_mask": np.array([1, 0, 1]), "observation": 1}, mask=(3,))
     assert arrays["action_mask"].tolist() == [[1, 0, 1]]
     assert arrays["action_mask"].dtype == np.int8
+    assert arrays["scalars"].tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,17 @@ def test_an_action_mask_of_another_shape_is_one_all_the_same(space: spaces.Space
     assert arrays["scalars"].tolist() == [[0, 1]]
     with pytest.raises(ValueError, match=r"expected observation\['action_mask'\] with \(5,\) entries, .*, got 6"):
         ObservationEncoder(whole, 1, (5,))
-    assert arrays["scalars"].tolist() == [[0, 1]]
+
+
+def test_an_action_mask_beside_keys_of_our_layout_is_one_too() -> None:
+    masks = spaces.Box(0, 1, (2, 3), np.int8)
+    space = spaces.Dict({"action_mask": masks, "scalars": spaces.Box(-1, 1, (1,))})
+    value = np.array([[1, 0, 1], [0, 0, 1]])
+    arrays = encode(space, {"action_mask": value, "scalars": np.array([0.5])}, mask=(6,))
+    assert arrays["action_mask"].tolist() == [[1, 0, 1, 0, 0, 1]]
+    assert arrays["scalars"].tolist() == [[0.5]]
+    with pytest.raises(ValueError, match=r"with \(5,\) entries, .*, got 6"):
+        ObservationEncoder(space, 1, (5,))
 
 
 def test_our_own_layout_passes_through_unchanged() -> None:

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from perceiver_io import MLP, EntityTorsoKind, entity_torso, inference
 from perceiver_io.blocks import add_mlp
+from perceiver_io.tasks import ImageClassifier, ImageClassifierConfig, OpticalFlow, OpticalFlowConfig
 
 ROWS = (1, 255, 256, 1024, 2500)
 
@@ -194,6 +195,20 @@ def test_quantised_torsos_run(kind: EntityTorsoKind) -> None:
     with torch.no_grad():
         expected, found = (model(entities).entity_embeddings for model in (torso, quantised))
     assert (found - expected).norm() < 0.1 * expected.norm()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.ao.quantization.*:DeprecationWarning", "ignore:.*quantize_per_tensor")
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (OpticalFlow(OpticalFlowConfig(image_shape=(8, 8), num_latents=4)), (1, 2, 3, 8, 8)),
+        (ImageClassifier(ImageClassifierConfig(image_shape=(8, 8), num_latents=4, features="conv1x1")), (1, 3, 8, 8)),
+    ],
+)
+def test_quantised_tasks_run(model: nn.Module, shape: tuple[int, ...]) -> None:
+    quantised = torch.ao.quantization.quantize_dynamic(model.eval(), {nn.Linear}, dtype=torch.qint8)
+    with torch.no_grad():
+        assert quantised(torch.randn(shape)).isfinite().all()
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")

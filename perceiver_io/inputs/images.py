@@ -113,7 +113,8 @@ class ImageInputs(InputAdapter):
         """
         check_signal("images", images, (None, self.image_channels, *self.image_shape), axes="[B, C, H, W]")
         learnt = self.to_features if self.stem is None else self.stem.convolution
-        if type(learnt) in (nn.Linear, nn.Conv2d):  # what they were replaced by may have weights of another kind
+        # What they were replaced by may have weights of another kind.
+        if learnt is not None and type(learnt) in (nn.Linear, nn.Conv2d):
             check_dtype("images", images, like=learnt.weight)
         if mask is not None:
             images = self._without_masked(images, mask)

@@ -133,8 +133,9 @@ class RecordingWriter:
         if different:
             shown = different[0]
             raise RecordingError(
-                f"{self.directory} was recorded with another {', '.join(different)}: {shown} is "
-                f"{_shortened(stored.get(shown))}, expected {_shortened(self.header.get(shown))}; choose another folder"
+                f"{self.directory} was recorded with other settings ({', '.join(different)}): {shown} was "
+                f"{_shortened(stored.get(shown))}, now it is {_shortened(self.header.get(shown))}; give what it was, "
+                "or another folder"
             )
         whole = {shard.name: shard for shard in manifest["shards"] if is_whole(self.directory, shard)}
         lost = [shard.name for shard in manifest["shards"] if shard.name not in whole]

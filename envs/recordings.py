@@ -203,7 +203,7 @@ class RecordingReader:
         shard = self._shards[index]
         path = self.directory / shard.name
         if not is_whole(self.directory, shard):
-            raise RecordingError(f"{path} is missing or cut off: copy it anew, or record again")
+            raise RecordingError(f"{path} is missing or cut off: copy it anew, or record with --resume")
         if file_sha256(path) != shard.sha256:
             raise RecordingError(f"{path} is not what was recorded: copy it anew, or record again")
         self._intact.add(index)

@@ -136,7 +136,7 @@ def test_an_existing_recording_is_only_resumed_and_only_with_the_same_header(tmp
     recording(tmp_path, [game_rows(0)])
     with pytest.raises(RecordingError, match="holds a recording already"):
         RecordingWriter(tmp_path, HEADER)
-    with pytest.raises(RecordingError, match="another max_steps: max_steps is 100, expected 50"):
+    with pytest.raises(RecordingError, match=r"\(max_steps\): max_steps was 100, now it is 50; give what it was"):
         RecordingWriter(tmp_path, {**HEADER, "max_steps": 50}, resume=True)
     writer = RecordingWriter(tmp_path, HEADER, resume=True)
     assert writer.shard_names == {shard_name(0)}

@@ -184,4 +184,4 @@ def test_the_command_tells_what_it_has_recorded(tmp_path: Path, capsys: pytest.C
     assert cli.main([*arguments, "--output", str(tmp_path / "data")]) == 2
     assert "holds a recording already" in capsys.readouterr().err
     assert cli.main([*arguments, "--output", str(tmp_path / "data"), "--resume", "--seed", "3"]) == 2
-    assert "another seed: seed is 0, expected 3" in capsys.readouterr().err
+    assert "(seed): seed was 0, now it is 3; give what it was" in capsys.readouterr().err

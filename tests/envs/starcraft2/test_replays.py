@@ -285,7 +285,7 @@ def test_what_is_recorded_is_not_converted_again(played: Played, tmp_path: Path)
     with pytest.raises(RecordingError, match="holds a recording already"):
         convert_replays([copy], out, directory=played.folder, settings=settings)
     other = ReplaySettings(decisions_per_shard=999)
-    with pytest.raises(RecordingError, match="another settings"):
+    with pytest.raises(RecordingError, match="with other settings"):
         convert_replays([copy], out, directory=played.folder, settings=other, resume=True)
     twin = tmp_path / "twin.SC2Replay"
     twin.write_bytes(copy.read_bytes())

@@ -190,11 +190,10 @@ def _frozen(results: Results, game_map: str) -> list[str]:
     without = {seed for name, seed, _ in frozen if name in (PERCEIVER, TRANSFORMER)}
     if pair is not None and without & set(pair[0].seeds):
         others = [seed for seed in pair[0].seeds if seed not in without]
-        found = difference_over_seeds(*(side.of_seeds(others).means for side in pair)) if others else None
-        if found is not None:
-            sentences.append(
-                f"{PERCEIVER} minus {TRANSFORMER} without those seeds: {found.percent()} points over seeds."
-            )
+        if others:
+            found = difference_over_seeds(*(side.of_seeds(others).means for side in pair))
+            figures = f"{found.percent()} points over seeds"
+            sentences.append(f"{PERCEIVER} minus {TRANSFORMER} without those seeds: {figures}.")
     return paragraph(*sentences)
 
 

@@ -123,7 +123,8 @@ class Results:
         if pair is None:
             return None
         found = difference_of(*pair)
-        telling = tuple(name for name in pair[0].rates if name not in decided(self.trained[game_map]))
+        telling_nothing = decided(self.trained[game_map])
+        telling = tuple(name for name in pair[0].rates if name not in telling_nothing)
         if 0 < len(telling) < len(pair[0].rates):
             against = (side.means_against(telling) for side in pair)
             found = replace(found, telling=telling, over_telling=difference_over_seeds(*against))
